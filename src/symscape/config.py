@@ -1,0 +1,231 @@
+"""Typed schemas of every config, with their checks.
+
+Hydra composes the yaml files of `cfg/` onto these dataclasses, so an unknown key or a value of the
+wrong type never reaches a job. Each `__post_init__` checks what a type cannot say. This module
+imports neither torch nor Hydra: `--help` and the skipping of finished runs stay fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from symscape.errors import ConfigError, check_choice, check_number
+
+SYMMETRIES = ("vanilla", "hflip", "vflip", "hvflip", "rot180", "diag", "rot90", "d4", "random")
+GROUPS = SYMMETRIES[:-1]
+NEEDS_SQUARE_KERNEL = ("diag", "rot90", "d4")
+PARAMETRIZATIONS = ("tied", "projected", "penalty")
+LAYER_ROLES = ("stem", "blocks", "shortcuts")
+DATASETS = ("cifar10", "cifar100", "digits", "folder")
+AUGMENTATIONS = ("none", "standard", "hflip", "vflip", "hvflip", "rot90")
+PRECISIONS = ("auto", "float32", "bfloat16", "float64")
+
+# Channels of the first stage: He et al. 2016, section 4.2, for the CIFAR family; section 4.1
+# with the 3x3 stem that is usual on 32x32 images for the others.
+STANDARD_WIDTHS = {
+    "resnet18": 64,
+    "resnet34": 64,
+    "resnet20": 16,
+    "resnet32": 16,
+    "resnet44": 16,
+    "resnet56": 16,
+    "resnet110": 16,
+}
+
+
+@dataclass
+class SymmetryConfig:
+    name: str = "vanilla"
+    """The group whose images of a kernel are tied together."""
+    parametrization: str = "tied"
+    """tied: orthonormal orbit coordinates; projected: P W of a stored W; penalty: a loss term."""
+    init: str = "matched"
+    """matched: the expected squared norm of a vanilla kernel; plain: a projected vanilla kernel."""
+    layers: list[str] = field(default_factory=lambda: list(LAYER_ROLES))
+    """Which convolutions obey."""
+    strength: float = 1e-3
+    """Weight of the penalty sum ||(I - P) K||^2; used by `parametrization=penalty` alone."""
+    like: str = "rot90"
+    """The group whose orbit sizes `random` copies."""
+    seed: int = 0
+    """Seed of the partition that `random` draws."""
+
+    def __post_init__(self) -> None:
+        check_choice("symmetry", self.name, SYMMETRIES)
+        check_choice("symmetry.parametrization", self.parametrization, PARAMETRIZATIONS)
+        check_choice("symmetry.init", self.init, ("matched", "plain"))
+        check_choice("symmetry.like", self.like, GROUPS)
+        check_number("symmetry.strength", self.strength, at_least=0)
+        check_number("symmetry.seed", self.seed, at_least=0)
+        for role in self.layers:
+            check_choice("symmetry.layers", role, LAYER_ROLES)
+
+
+@dataclass
+class ModelConfig:
+    name: str = "resnet18"
+    width: int | None = None
+    """Channels of the first stage; null takes the family's standard (64 or 16)."""
+    kernel_size: Any = 3
+    """3, 5 or 7, or [height, width]: the kernels of the stem and the blocks."""
+    norm: str = "batch"
+    """batch, or layer: over channels and pixels of one image."""
+    shortcut: str = "conv"
+    """conv: 1x1 with a norm where shapes change; pad: strided slices and zero channels."""
+
+    def __post_init__(self) -> None:
+        check_choice("model", self.name, STANDARD_WIDTHS)
+        self.width = STANDARD_WIDTHS[self.name] if self.width is None else self.width
+        check_number("model.width", self.width, at_least=1)
+        check_choice("model.norm", self.norm, ("batch", "layer"))
+        check_choice("model.shortcut", self.shortcut, ("conv", "pad"))
+        sizes = self.kernel_size if isinstance(self.kernel_size, list | tuple) else [self.kernel_size]
+        if len(sizes) not in (1, 2) or any(type(k) is not int or k not in (3, 5, 7) for k in sizes):
+            raise ConfigError("model.kernel_size", self.kernel_size, "allowed are 3, 5, 7 or a pair")
+        if len(sizes) == 2:
+            self.kernel_size = sizes[0] if sizes[0] == sizes[1] else list(sizes)
+
+
+@dataclass
+class DataConfig:
+    name: str = "cifar10"
+    root: str | None = None
+    """Where the files are: a download folder (cifar10, cifar100), or a tree or archive (folder)."""
+    cache: str | None = None
+    """Folder of decoded images (data=folder); null: `.symscape-cache` beside the images."""
+    image_size: int | None = None
+    """Resize images of a folder to this height and width; null: they must agree already."""
+    augment: Any = False
+    """false, true (= standard) or the name of an augmentation."""
+    val_fraction: float = 0.1
+    """Share of the training images held out, the same ones for every seed."""
+    batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        check_choice("data", self.name, DATASETS)
+        if isinstance(self.augment, bool):
+            self.augment = "standard" if self.augment else "none"
+        if self.augment not in AUGMENTATIONS:
+            check_choice("data.augment", self.augment, ("false", "true", *AUGMENTATIONS))
+        check_number("data.val_fraction", self.val_fraction, at_least=0, below=1)
+        check_number("data.batch_size", self.batch_size, at_least=1)
+        if self.image_size is not None:
+            check_number("data.image_size", self.image_size, at_least=1)
+
+
+@dataclass
+class OptimizerConfig:
+    name: str = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("optimizer", self.name, ("sgd",))
+        check_number("optimizer.lr", self.lr, above=0)
+        check_number("optimizer.momentum", self.momentum, at_least=0, below=1)
+        check_number("optimizer.weight_decay", self.weight_decay, at_least=0)
+        if self.nesterov and not self.momentum:
+            raise ConfigError("optimizer.nesterov", True, "needs optimizer.momentum > 0")
+
+
+@dataclass
+class SchedulerConfig:
+    name: str = "steps"
+    milestones: list[float] = field(default_factory=lambda: [0.4, 0.8])
+    """Shares of the training after which `steps` multiplies the learning rate by `gamma`."""
+    gamma: float = 0.1
+    warmup: float = 0.25
+    """Share of the training in which `onecycle` rises linearly to the learning rate."""
+
+    def __post_init__(self) -> None:
+        check_choice("scheduler", self.name, ("steps", "cosine", "onecycle"))
+        check_number("scheduler.gamma", self.gamma, above=0, at_most=1)
+        check_number("scheduler.warmup", self.warmup, at_least=0, below=1)
+        for share in self.milestones:
+            check_number("scheduler.milestones", share, above=0, below=1)
+
+
+@dataclass
+class TrainerConfig:
+    name: str = "auto"
+    accelerator: str = "auto"
+    """auto, cpu or gpu."""
+    precision: str = "auto"
+    """auto: bfloat16 where the hardware computes it natively, else float32."""
+    max_epochs: int = 100
+    limit_train_batches: int | None = None
+    """Train on this many batches an epoch only; null: on all."""
+
+    def __post_init__(self) -> None:
+        check_choice("trainer", self.name, ("auto",))
+        check_choice("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+        check_choice("trainer.precision", self.precision, PRECISIONS)
+        check_number("trainer.max_epochs", self.max_epochs, at_least=1)
+        if self.limit_train_batches is not None:
+            check_number("trainer.limit_train_batches", self.limit_train_batches, at_least=1)
+
+
+@dataclass
+class LoggerConfig:
+    name: str = "csv"
+    project: str = "symscape"
+    entity: str | None = None
+    mode: str = "online"
+    """online, or offline: records stay in the run's folder until `wandb sync`."""
+    tags: list[str] = field(default_factory=list)
+    log_weights: bool = False
+    """Upload the final weights as an artifact."""
+
+    def __post_init__(self) -> None:
+        check_choice("logger", self.name, ("csv", "tensorboard", "wandb"))
+        check_choice("logger.mode", self.mode, ("online", "offline"))
+
+
+@dataclass
+class TrainConfig:
+    """Everything that one training run depends on."""
+
+    seed: int = 0
+    study: str = "default"
+    """Folder of runs that belong together, below `root`."""
+    root: str = "multirun"
+    """Folder of all studies."""
+    force: bool = False
+    """Set an existing run aside (its folder is renamed) and train again."""
+    compile: bool = False
+    """torch.compile the network."""
+    trajectory: int = 20
+    """Steps whose weights are kept between `init` and `final`, spaced logarithmically."""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    symmetry: SymmetryConfig = field(default_factory=SymmetryConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+
+    def __post_init__(self) -> None:
+        check_number("seed", self.seed, at_least=0, below=2**32)
+        check_number("trajectory", self.trajectory, at_least=0)
+        check_study(self.study)
+        if self.data.name == "folder" and not self.data.root:
+            raise ConfigError("data.root", self.data.root, "data=folder needs data.root=PATH")
+        self._check_kernel()
+
+    def _check_kernel(self) -> None:
+        name = self.symmetry.like if self.symmetry.name == "random" else self.symmetry.name
+        if isinstance(self.model.kernel_size, list) and name in NEEDS_SQUARE_KERNEL:
+            raise ConfigError(
+                "model.kernel_size",
+                self.model.kernel_size,
+                f"symmetry={name} needs a square kernel; hflip, vflip, hvflip, rot180 do not",
+            )
+
+
+def check_study(study: str) -> None:
+    """Raise ConfigError unless `study` is a plain folder name: results stay below `root`."""
+    if not study or study in (".", "..") or any(c in study for c in "/\\\0"):
+        raise ConfigError("study", study, "must be the plain name of a folder")

@@ -1,0 +1,114 @@
+"""What the doors share: schemas for Hydra, and errors as one line.
+
+The doors are the scripts beside `cfg/`. This is the only module of the package that knows Hydra.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from typing import TypeVar
+
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from symscape.config import TrainConfig
+from symscape.errors import SymscapeError, did_you_mean
+
+Config = TypeVar("Config")
+INTERRUPTED = 130
+
+
+def register_schemas() -> None:
+    """Make the schemas known to Hydra under the names that the primary files use."""
+    ConfigStore.instance().store(name="train_schema", node=TrainConfig)
+
+
+def typed(config: DictConfig, schema: type[Config]) -> Config:
+    """Return the composed config as a checked instance of its schema.
+
+    Raises:
+        ConfigError: a value that its type allows but its meaning does not.
+    """
+    result = OmegaConf.to_object(config)
+    assert isinstance(result, schema)
+    return result
+
+
+def run_door(main: Callable[[], object], schema: type) -> None:
+    """Call a Hydra main; a user's mistake ends as one line on stderr and exit status 1.
+
+    With HYDRA_FULL_ERROR=1 in the environment the traceback is shown instead.
+    """
+    show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    # Makes Hydra raise its errors, which it would print over many lines.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        main()
+    except KeyboardInterrupt:
+        _stop("interrupted", INTERRUPTED)
+    except (SymscapeError, HydraException, OmegaConfBaseException) as error:
+        if show_traceback:
+            raise
+        _stop(f"error: {one_line(error, schema)}", 1)
+
+
+def _stop(message: str, status: int) -> None:
+    print(message, file=sys.stderr)
+    # Not sys.exit: a raised SystemExit would be caught by launchers as a failed job.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    raise SystemExit(status)
+
+
+def one_line(error: BaseException, schema: type) -> str:
+    """Return what a user should read of an error: the key, the value, what is allowed."""
+    text = str(error)
+    if isinstance(error, SymscapeError):
+        return " ".join(text.split())
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read ({text.splitlines()[0]})"
+    if option := re.search(r"Could not find '(\w+)/([^']*)'", text):
+        return _unknown_option(option[1], option[2], text)
+    if key := re.search(r"Could not (?:override|append to|find) '?\+?([\w.]+)'?", text):
+        return _unknown_key(key[1], schema)
+    if key := re.search(r"Key '([\w.]+)' (?:is )?not in '?\w+", text):
+        full = re.search(r"full_key: ([\w.]+)", text)
+        return _unknown_key(full[1] if full else key[1], schema)
+    if override := re.search(r"Error merging override ([^\n]+)", text):
+        cause = error.__cause__ or error
+        return f"{override[1]}: {str(cause).splitlines()[0]}"
+    return " ".join(line.strip() for line in text.splitlines()[:2])
+
+
+def _unknown_option(group: str, name: str, text: str) -> str:
+    options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
+    return f"{group}={name}: {did_you_mean(name, options)}allowed are {', '.join(options)}"
+
+
+def _unknown_key(key: str, schema: type) -> str:
+    keys = list(config_keys(schema))
+    parent, _, name = key.rpartition(".")
+    siblings = {k.rpartition(".")[2]: k for k in keys if k.rpartition(".")[0] == parent}
+    elsewhere = {k.rpartition(".")[2]: k for k in reversed(keys)}
+    for names in (siblings, elsewhere):
+        if hint := did_you_mean(name, names):
+            near = names[hint.split("'")[1]]
+            hint = f"did you mean '{near}'? "
+            break
+    allowed = list(siblings.values()) or [k for k in keys if "." not in k]
+    return f"{key}: no such key; {hint}allowed are {', '.join(allowed)}"
+
+
+def config_keys(schema: type, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of all settings of a schema, groups included."""
+    for entry in fields(schema):
+        yield prefix + entry.name
+        default = entry.default_factory
+        if default is not MISSING and is_dataclass(default):
+            yield from config_keys(default, f"{prefix}{entry.name}.")

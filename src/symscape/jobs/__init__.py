@@ -1,0 +1,1 @@
+"""What the doors call: a typed config in, a result object out."""

@@ -1,0 +1,64 @@
+"""What a job says: on the console, and in the log of a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.tree import Tree
+
+console = Console(highlight=False, soft_wrap=True)
+log = logging.getLogger("symscape")
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints through rich, so that lines and a progress bar do not tear each other."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not getattr(record, "file_only", False):
+            console.print(self.format(record), markup=False)
+
+
+def start_logging() -> None:
+    """Send the project's log lines to the console, once a process."""
+    if not any(isinstance(handler, _ConsoleHandler) for handler in log.handlers):
+        log.addHandler(_ConsoleHandler())
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Write the log lines to a file too, after what earlier attempts left there."""
+    start_logging()
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def show_config(config: Any, title: str) -> None:
+    """Print a config as a tree, and put it into the log."""
+    tree = Tree(title)
+    _branch(tree, config)
+    with console.capture() as capture:
+        console.print(tree, markup=False)
+    log.info(capture.get().rstrip())
+
+
+def _branch(tree: Tree, group: Any) -> None:
+    for name in (f.name for f in fields(group)):
+        value = getattr(group, name)
+        if is_dataclass(value):
+            _branch(tree.add(name), value)
+        else:
+            tree.add(f"{name}: {value}")

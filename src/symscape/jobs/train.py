@@ -1,0 +1,186 @@
+"""The training job: from a config to a run on disk. Finished runs return before torch is loaded."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symscape.config import TrainConfig
+from symscape.data.content import content_key
+from symscape.errors import SymscapeError
+from symscape.jobs.console import console, logged_to, show_config
+from symscape.runs.configs import write_config
+from symscape.runs.files import write_text
+from symscape.runs.identity import config_hash, run_folder, run_name
+from symscape.runs.lock import locked
+from symscape.runs.manifest import (
+    Manifest,
+    git_commit,
+    now,
+    package_versions,
+    read_manifest,
+    write_manifest,
+)
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
+    from symscape.data.images import ImageData
+    from symscape.training.hardware import Hardware
+
+log = logging.getLogger("symscape")
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Where a run is, its final figures, and whether this call trained it."""
+
+    folder: Path
+    figures: dict[str, float]
+    trained: bool
+
+
+def train(config: TrainConfig) -> TrainResult:
+    """Train a run, resume it, or return at once if it is completed.
+
+    Raises:
+        SymscapeError: what a user can mend, in one line.
+    """
+    content = content_key(config.data)
+    folder = run_folder(config, content)
+    if not config.force and (figures := _completed(folder)) is not None:
+        log.info(f"{folder} is completed: nothing to do (force=true trains it anew)")
+        return TrainResult(folder, figures, trained=False)
+    with locked(folder):
+        if config.force:
+            _set_aside(folder)
+        elif (figures := _completed(folder)) is not None:
+            return TrainResult(folder, figures, trained=False)
+        return _train_locked(config, content, folder)
+
+
+def _completed(folder: Path) -> dict[str, float] | None:
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.status != "completed":
+        return None
+    path = folder / "metrics.json"
+    try:
+        figures: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SymscapeError(f"{path}: damaged or missing ({error}); force=true trains anew") from error
+    return figures
+
+
+def _set_aside(folder: Path) -> None:
+    if folder.exists():
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+        folder.rename(folder.with_name(f"{folder.name}.aside-{stamp}"))
+
+
+def _train_locked(config: TrainConfig, content: str, folder: Path) -> TrainResult:
+    manifest = read_manifest(folder)
+    resumed = manifest is not None
+    if manifest is None:
+        manifest = Manifest(run_name(config, content), config.seed, config_hash(config, content))
+        manifest.wandb_id = secrets.token_hex(4)
+    manifest.status, manifest.message = "running", ""
+    manifest.started.append(now())
+    manifest.versions, manifest.git_commit = package_versions(), git_commit()
+    write_manifest(folder, manifest)
+    write_config(folder, config)
+    with logged_to(folder / "train.log"):
+        show_config(config, f"{manifest.name} seed={config.seed}")
+        log.info(f"{'resuming' if resumed else 'training'} in {folder}")
+        try:
+            figures = _run(config, folder, manifest)
+        except SymscapeError as error:
+            _fail(folder, manifest, str(error))
+            raise
+        except Exception as error:
+            log.error("the run failed", exc_info=True, extra={"file_only": True})
+            _fail(folder, manifest, repr(error))
+            raise
+        _report(folder, figures)
+    return TrainResult(folder, figures, trained=True)
+
+
+def _fail(folder: Path, manifest: Manifest, message: str) -> None:
+    manifest.status, manifest.message, manifest.finished = "failed", message, now()
+    log.error(f"failed: {message}")
+    write_manifest(folder, manifest)
+
+
+def _run(config: TrainConfig, folder: Path, manifest: Manifest) -> dict[str, float]:
+    from symscape.data.load import load_data
+    from symscape.training.hardware import resolve_hardware
+
+    hardware = resolve_hardware(config.trainer, manifest.resolved)
+    data = load_data(config.data)
+    manifest.resolved, manifest.data = hardware.as_dict(), _describe(data)
+    write_manifest(folder, manifest)
+    log.info(f"{len(data.train):,} training images on {hardware.name}, {hardware.precision}")
+    from symscape.training.loggers import finish_loggers, make_loggers
+
+    loggers = make_loggers(config, manifest, folder)
+    try:
+        figures, pictures = _train_and_test(config, data, hardware, folder, manifest, loggers)
+    except BaseException:
+        finish_loggers(loggers, failed=True)
+        raise
+    from symscape.runs.find import weights_path
+
+    weights = weights_path(folder) if config.logger.log_weights else None
+    finish_loggers(loggers, figures=figures, pictures=pictures, weights=weights)
+    manifest.status, manifest.finished = "completed", now()
+    write_manifest(folder, manifest)
+    return figures
+
+
+def _describe(data: ImageData) -> dict[str, Any]:
+    channels, height, width = data.train.images.shape[1:]
+    return {
+        "content": data.content,
+        "classes": list(data.classes),
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "images": {"train": len(data.train), "val": len(data.val), "test": len(data.test)},
+    }
+
+
+def _train_and_test(
+    config: TrainConfig,
+    data: ImageData,
+    hardware: Hardware,
+    folder: Path,
+    manifest: Manifest,
+    loggers: list[Logger],
+) -> tuple[dict[str, float], list[Path]]:
+    """Weights, then metrics.json, then pictures: what comes later stands on what came before."""
+    from symscape.plots.run import draw_run
+    from symscape.training.final import final_figures
+    from symscape.training.fit import fit
+
+    metadata = {"name": manifest.name, "seed": config.seed, "hash": manifest.hash}
+    fitted = fit(
+        config, data, hardware, folder, metadata=metadata, loggers=loggers, console=console
+    )
+    manifest.weights = fitted.hashes
+    write_manifest(folder, manifest)
+    figures = final_figures(fitted.network, data, hardware)
+    write_text(folder / "metrics.json", json.dumps(figures, indent=2) + "\n")
+    return figures, draw_run(folder)
+
+
+def _report(folder: Path, figures: dict[str, float]) -> None:
+    change = figures.get("change/rot90")
+    turned = "" if change is None else f", output changes by {change:.1%} under a quarter turn"
+    log.info(f"test accuracy {figures['test/accuracy']:.2%}{turned}")
+    log.info(f"pictures in {folder / 'pictures'}")

@@ -1,0 +1,1 @@
+"""Losses of plain networks, and what lies between two of them."""

@@ -1,0 +1,1 @@
+"""Convolutions whose kernels obey a symmetry, and the plain network that equals them."""

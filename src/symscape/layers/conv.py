@@ -1,0 +1,216 @@
+"""Convolutions whose kernels obey a symmetry, in three parametrisations.
+
+Shapes: O filters, I input channels a group, n = kh * kw taps, d orbits. U (n, d) and P (n, n) are
+the orthonormal orbit basis and the projector of `symmetry.basis`. The property `weight` is the
+effective kernel (O, I, kh, kw), the one that the convolution applies.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from symscape.symmetry.basis import orthonormal_basis, projector
+from symscape.symmetry.groups import KernelSize, Symmetry
+
+
+def taps_last(kernel: Tensor) -> Tensor:
+    """View a kernel (O, I, kh, kw) as taps (O, n, I), without a copy where it is channels-last."""
+    return kernel.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def kernel_of_taps(taps: Tensor, kernel_size: KernelSize) -> Tensor:
+    """View contiguous taps (O, n, I) as a channels-last kernel (O, I, kh, kw).
+
+    A kernel that comes out in another memory format makes a channels-last convolution on a CPU
+    several times slower.
+    """
+    return taps.unflatten(1, kernel_size).permute(0, 3, 1, 2)
+
+
+def _mix_taps(matrix: Tensor, taps: Tensor) -> Tensor:
+    """Return matrix @ taps for each filter, in the taps' own precision also under autocast."""
+    with torch.autocast(taps.device.type, enabled=False):
+        return torch.matmul(matrix.to(taps.dtype), taps)
+
+
+class SymmetricConv2d(nn.Module):
+    """A convolution with a constrained kernel; subclasses say how the kernel is stored.
+
+    Args:
+        symmetry: ties the taps.
+        in_channels, out_channels, kernel_size, stride, padding, groups, bias: as of nn.Conv2d.
+    """
+
+    def __init__(
+        self,
+        symmetry: Symmetry,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: KernelSize,
+        stride: int = 1,
+        padding: KernelSize = (0, 0),
+        groups: int = 1,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        self.symmetry = symmetry
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.groups = groups
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.orbits = symmetry.orbits(kernel_size)
+
+    @property
+    def weight(self) -> Tensor:
+        """The effective kernel (O, I, kh, kw), channels-last."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def start_from(self, kernel: Tensor, init: str) -> None:
+        """Start from the projection of a vanilla kernel draw (O, I, kh, kw).
+
+        `init="matched"` scales it by sqrt(n / d), so that E ||K||^2 is the vanilla kernel's;
+        `"plain"` leaves the share d / n of that energy.
+        """
+        scale = math.sqrt(self.taps / self.dimension) if init == "matched" else 1.0
+        self._store(taps_last(kernel * scale))
+
+    def _store(self, taps: Tensor) -> None:
+        raise NotImplementedError
+
+    @property
+    def taps(self) -> int:
+        """n, the number of taps of a kernel."""
+        return math.prod(self.kernel_size)
+
+    @property
+    def dimension(self) -> int:
+        """d, the number of orbits: free parameters of one kernel."""
+        return int(self.orbits.max()) + 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve x (N, I * groups, H, W) with the effective kernel."""
+        return functional.conv2d(
+            x, self.weight, self.bias, self.stride, self.padding, 1, self.groups
+        )
+
+    def plain(self) -> nn.Conv2d:
+        """Return the nn.Conv2d that computes the same function, with tensors of its own."""
+        conv = _empty_conv(self)
+        with torch.no_grad():
+            conv.weight.copy_(self.weight)
+            if self.bias is not None and conv.bias is not None:
+                conv.bias.copy_(self.bias)
+        return conv
+
+    def extra_repr(self) -> str:
+        """Show what nn.Conv2d shows, and the symmetry."""
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}, padding={self.padding}, symmetry={self.symmetry.name}"
+        )
+
+
+def _empty_conv(conv: SymmetricConv2d) -> nn.Conv2d:
+    weight = conv.weight
+    return nn.utils.skip_init(
+        nn.Conv2d,
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,
+        stride=conv.stride,
+        padding=conv.padding,
+        groups=conv.groups,
+        bias=conv.bias is not None,
+        device=weight.device,
+        dtype=weight.dtype,
+    ).to(memory_format=torch.channels_last)
+
+
+class TiedConv2d(SymmetricConv2d):
+    """Stores orthonormal orbit coordinates u (O, d, I); K = U u.
+
+    SGD on u is projected SGD on K, weight decay is that of K, and the Hessian in u is U^T H U.
+    """
+
+    basis: Tensor
+
+    def __init__(self, symmetry: Symmetry, *shape: int | KernelSize, **options: object) -> None:
+        super().__init__(symmetry, *shape, **options)  # type: ignore[arg-type]
+        self.register_buffer("basis", orthonormal_basis(self.orbits), persistent=False)
+        inputs = self.in_channels // self.groups
+        self.coordinates = nn.Parameter(torch.zeros(self.out_channels, self.dimension, inputs))
+
+    @property
+    def weight(self) -> Tensor:
+        """The effective kernel U u."""
+        return kernel_of_taps(_mix_taps(self.basis, self.coordinates), self.kernel_size)
+
+    def _store(self, taps: Tensor) -> None:
+        self.coordinates.copy_(_mix_taps(self.basis.T, taps))
+
+
+class ProjectedConv2d(SymmetricConv2d):
+    """Stores full kernels W as taps (O, n, I); K = P W.
+
+    The asymmetric part of W gets no gradient and only decays. Earlier work trained so.
+    """
+
+    projector: Tensor
+
+    def __init__(self, symmetry: Symmetry, *shape: int | KernelSize, **options: object) -> None:
+        super().__init__(symmetry, *shape, **options)  # type: ignore[arg-type]
+        self.register_buffer("projector", projector(self.orbits), persistent=False)
+        inputs = self.in_channels // self.groups
+        self.full_taps = nn.Parameter(torch.zeros(self.out_channels, self.taps, inputs))
+
+    @property
+    def weight(self) -> Tensor:
+        """The effective kernel P W."""
+        return kernel_of_taps(_mix_taps(self.projector, self.full_taps), self.kernel_size)
+
+    def _store(self, taps: Tensor) -> None:
+        self.full_taps.copy_(taps)
+
+
+class PenaltyConv2d(SymmetricConv2d):
+    """Stores a plain kernel K (O, I, kh, kw), whose asymmetry the training loss can punish.
+
+    It starts as a vanilla kernel does: both initialisations are the unprojected draw.
+    """
+
+    projector: Tensor
+
+    def __init__(self, symmetry: Symmetry, *shape: int | KernelSize, **options: object) -> None:
+        super().__init__(symmetry, *shape, **options)  # type: ignore[arg-type]
+        self.register_buffer("projector", projector(self.orbits), persistent=False)
+        inputs = self.in_channels // self.groups
+        self.full_taps = nn.Parameter(torch.zeros(self.out_channels, self.taps, inputs))
+
+    @property
+    def weight(self) -> Tensor:
+        """The stored kernel."""
+        return kernel_of_taps(self.full_taps, self.kernel_size)
+
+    @torch.no_grad()
+    def start_from(self, kernel: Tensor, init: str) -> None:
+        """Start from the vanilla kernel draw itself."""
+        self._store(taps_last(kernel))
+
+    def _store(self, taps: Tensor) -> None:
+        self.full_taps.copy_(taps)
+
+    def asymmetry(self) -> Tensor:
+        """Return ||(I - P) K||^2, a scalar that carries a gradient."""
+        return (self.full_taps - _mix_taps(self.projector, self.full_taps)).square().sum()
+
+
+PARAMETRIZATIONS: dict[str, type[SymmetricConv2d]] = {
+    "tied": TiedConv2d,
+    "projected": ProjectedConv2d,
+    "penalty": PenaltyConv2d,
+}

@@ -1,0 +1,28 @@
+"""The plain network that computes the same function as a constrained one."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+
+from symscape.layers.conv import SymmetricConv2d
+
+
+def effective_network(network: nn.Module) -> nn.Module:
+    """Return a copy with an nn.Conv2d of the effective kernel in place of each SymmetricConv2d.
+
+    Its state dict has the same keys for every symmetry and parametrisation of an architecture.
+    The original is left as it is, and shares no tensor with the copy.
+    """
+    if isinstance(network, SymmetricConv2d):
+        return network.plain()
+    # Copying with the plain convolutions already in the memo copies no constrained kernel.
+    plain = {id(m): m.plain() for m in network.modules() if isinstance(m, SymmetricConv2d)}
+    twin = copy.deepcopy(network, memo=dict(plain))
+    return twin.train(network.training)
+
+
+def effective_state(network: nn.Module) -> dict[str, Tensor]:
+    """Return the state dict of the effective network, on its device, detached."""
+    return {name: tensor.detach() for name, tensor in effective_network(network).state_dict().items()}

@@ -1,0 +1,1 @@
+"""Networks, each built from a conv factory so that every symmetry fits every network."""

@@ -1,0 +1,140 @@
+"""Residual networks for small images (He et al. 2016), pre-sized for 32x32 inputs.
+
+resnet20 ... resnet110: section 4.2, three stages of n blocks, 6n + 2 layers. resnet18, resnet34:
+section 4.1 with a 3x3 stem without pooling, as is usual on 32x32 images. N: batch, C: channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from symscape.symmetry.groups import KernelSize
+
+# Blocks in each stage; the channels double from stage to stage.
+STAGES = {
+    "resnet18": (2, 2, 2, 2),
+    "resnet34": (3, 4, 6, 3),
+    "resnet20": (3, 3, 3),
+    "resnet32": (5, 5, 5),
+    "resnet44": (7, 7, 7),
+    "resnet56": (9, 9, 9),
+    "resnet110": (18, 18, 18),
+}
+
+
+class MakeConv(Protocol):
+    """What networks are built with; `layers.factory.ConvFactory` is one."""
+
+    def __call__(
+        self, in_channels: int, out_channels: int, kernel_size: KernelSize, *, stride: int, role: str
+    ) -> nn.Module: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The choices that all blocks of a network share."""
+
+    conv: MakeConv
+    norm: Callable[[int], nn.Module]
+    kernel_size: KernelSize
+    shortcut: str
+
+
+def layer_norm(channels: int) -> nn.Module:
+    """Return a norm over all channels and pixels of one image, with an affine map a channel."""
+    return nn.GroupNorm(1, channels)
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm2d, "layer": layer_norm}
+
+
+class PadShortcut(nn.Module):
+    """Strided slices, and zeros for the channels that the input does not have (option A)."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.extra, self.stride = out_channels - in_channels, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (N, C, H, W) to (N, C + extra, ceil(H / stride), ceil(W / stride))."""
+        x = x[:, :, :: self.stride, :: self.stride]
+        return functional.pad(x, (0, 0, 0, 0, 0, self.extra))
+
+
+class BasicBlock(nn.Module):
+    """Two convolutions and a shortcut around them."""
+
+    def __init__(self, parts: Parts, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        size = parts.kernel_size
+        self.conv1 = parts.conv(in_channels, out_channels, size, stride=stride, role="blocks")
+        self.norm1 = parts.norm(out_channels)
+        self.conv2 = parts.conv(out_channels, out_channels, size, stride=1, role="blocks")
+        self.norm2 = parts.norm(out_channels)
+        self.shortcut = _shortcut(parts, in_channels, out_channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (N, in_channels, H, W) to (N, out_channels, H', W')."""
+        y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
+        y = self.norm2(self.conv2(y))
+        return functional.relu(y + self.shortcut(x), inplace=True)
+
+
+def _shortcut(parts: Parts, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    if stride == 1 and in_channels == out_channels:
+        return nn.Identity()
+    if parts.shortcut == "pad":
+        return PadShortcut(in_channels, out_channels, stride)
+    conv = parts.conv(in_channels, out_channels, (1, 1), stride=stride, role="shortcuts")
+    return nn.Sequential(conv, parts.norm(out_channels))
+
+
+class ResNet(nn.Module):
+    """A residual network: stem, stages of basic blocks, mean over pixels, linear head."""
+
+    def __init__(
+        self, parts: Parts, blocks: tuple[int, ...], width: int, in_channels: int, classes: int
+    ) -> None:
+        super().__init__()
+        self.conv = parts.conv(in_channels, width, parts.kernel_size, stride=1, role="stem")
+        self.norm = parts.norm(width)
+        channels, stages = width, []
+        for stage, count in enumerate(blocks):
+            out = width * 2**stage
+            strides = [1 if stage == 0 else 2] + [1] * (count - 1)
+            sizes = [channels] + [out] * (count - 1)
+            stages.append(
+                nn.Sequential(*(BasicBlock(parts, i, out, s) for i, s in zip(sizes, strides, strict=True)))
+            )
+            channels = out
+        self.stages = nn.Sequential(*stages)
+        self.head = nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, in_channels, H, W) to logits (N, classes)."""
+        x = functional.relu(self.norm(self.conv(x)), inplace=True)
+        return self.head(self.stages(x).mean((2, 3)))
+
+
+def resnet(
+    name: str,
+    *,
+    conv: MakeConv,
+    in_channels: int,
+    classes: int,
+    width: int,
+    kernel_size: int | KernelSize = 3,
+    norm: str = "batch",
+    shortcut: str = "conv",
+) -> ResNet:
+    """Return an uninitialised ResNet in channels-last layout, its kernels made by `conv`."""
+    size = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+    parts = Parts(conv, NORMS[norm], size, shortcut)
+    network = ResNet(parts, STAGES[name], width, in_channels, classes)
+    return network.to(memory_format=torch.channels_last)

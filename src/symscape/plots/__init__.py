@@ -1,0 +1,1 @@
+"""Figures drawn from the result files of runs; this room computes nothing of substance."""

@@ -1,0 +1,141 @@
+"""Reading a run's result files into what the figures take; damage is an error naming the file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from symscape.errors import SymscapeError
+
+_Row = TypeVar("_Row")
+
+_METRICS = (
+    "lr",
+    "train/loss",
+    "train/accuracy",
+    "val/loss",
+    "val/accuracy",
+    "symmetry/layer/total",
+    "symmetry/mean_kernel/total",
+)
+_SYMMETRY = ("epoch", "layer", "depth", "kind", "group", "value")
+_NULL = ("null_low", "null_mean", "null_high")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One row of symmetry.csv: S of one layer at one epoch (0 is before training)."""
+
+    epoch: int
+    layer: str
+    depth: int
+    kind: str
+    group: str
+    value: float
+    band: tuple[float, float, float] | None
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn whatever reading a damaged file raises into one line that names the file."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise SymscapeError(f"{path}: no such file") from error
+    except (OSError, ValueError, TypeError, KeyError, csv.Error, SafetensorError) as error:
+        raise SymscapeError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+
+
+def read_title(path: Path) -> str:
+    """Return `<name>, seed <n>` from manifest.json."""
+    with _naming(path):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict) or not {"name", "seed"} <= manifest.keys():
+            raise ValueError("it must hold 'name' and 'seed'")
+        return f"{manifest['name']}, seed {manifest['seed']}"
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Return a mapping an epoch from metrics.csv, without the cells that are empty.
+
+    Of an epoch that was written twice (a run that resumed) the later row counts.
+    """
+    with _naming(path):
+        rows = {row["epoch"]: row for row in _table(path, ("epoch",), _metrics_row)}
+        return [rows[epoch] for epoch in sorted(rows)]
+
+
+def _metrics_row(cells: dict[str, str]) -> dict[str, float]:
+    drawn = {key: float(cells[key]) for key in _METRICS if cells.get(key)}
+    return {"epoch": float(cells["epoch"]), **drawn}
+
+
+def read_symmetry(path: Path) -> list[Measurement]:
+    """Return the rows of symmetry.csv."""
+    with _naming(path):
+        return _table(path, _SYMMETRY, _symmetry_row)
+
+
+def _symmetry_row(cells: dict[str, str]) -> Measurement:
+    low, mean, high = (float(cells.get(key) or "nan") for key in _NULL)
+    return Measurement(
+        epoch=int(cells["epoch"]),
+        layer=cells["layer"],
+        depth=int(cells["depth"]),
+        kind=cells["kind"],
+        group=cells["group"],
+        value=float(cells["value"] or "nan"),
+        band=None if np.isnan([low, mean, high]).any() else (low, mean, high),
+    )
+
+
+def _table(
+    path: Path, needed: tuple[str, ...], parse: Callable[[dict[str, str]], _Row]
+) -> list[_Row]:
+    """Return every row of a CSV file, parsed; at least one, and none shorter than the header."""
+    rows = []
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if missing := [key for key in needed if key not in (reader.fieldnames or ())]:
+            raise ValueError(f"it lacks the columns {', '.join(missing)}")
+        for cells in reader:
+            if None in cells or None in cells.values():
+                raise ValueError(f"line {reader.line_num} does not match the header")
+            try:
+                rows.append(parse(cells))
+            except ValueError as error:
+                raise ValueError(f"line {reader.line_num}: {error}") from error
+    if not rows:
+        raise ValueError("it has no rows")
+    return rows
+
+
+def read_kernels(path: Path) -> dict[str, NDArray[np.floating]]:
+    """Return the weights (out, in, kh, kw) of the convolutions that are not 1x1, by layer name.
+
+    Other tensors are not loaded. The order is that of the file, which is not the depth.
+    """
+    with _naming(path):
+        if not path.is_file():
+            raise FileNotFoundError
+        with safe_open(path, framework="numpy") as file:
+            names = [key for key in file.keys() if key.endswith(".weight")]  # noqa: SIM118
+            shapes = {key: file.get_slice(key).get_shape() for key in names}
+            spatial = [key for key in names if _is_spatial(shapes[key])]
+            kernels = {key.removesuffix(".weight"): file.get_tensor(key) for key in spatial}
+        if not kernels:
+            raise ValueError("it holds no convolution larger than 1x1")
+        return kernels
+
+
+def _is_spatial(shape: list[int]) -> bool:
+    return len(shape) == 4 and 0 not in shape and tuple(shape[2:]) != (1, 1)

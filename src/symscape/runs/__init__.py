@@ -1,0 +1,1 @@
+"""A run on disk: identity, manifest, weights, metrics; writing, finding and loading runs."""

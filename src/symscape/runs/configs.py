@@ -1,0 +1,39 @@
+"""A run's config on disk: written as yaml, read back through the schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from symscape.config import TrainConfig
+from symscape.errors import SymscapeError
+from symscape.runs.files import write_text
+
+
+def write_config(folder: Path, config: TrainConfig) -> None:
+    """Write `config.yaml`, all or nothing."""
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(config)))
+
+
+def read_config(folder: Path) -> TrainConfig:
+    """Read `config.yaml` through the schema: nothing in it is executed or interpolated.
+
+    Raises:
+        SymscapeError: the file is missing, damaged, or holds a key or value that is not allowed.
+    """
+    path = folder / "config.yaml"
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(entries, dict) or "${" in str(entries):
+            raise SymscapeError(f"{path}: damaged, or not a run's config")
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainConfig), entries))
+    except FileNotFoundError:
+        raise SymscapeError(f"{path}: no such file") from None
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise SymscapeError(f"{path}: damaged, or not a run's config ({reason})") from error
+    assert isinstance(config, TrainConfig)
+    return config

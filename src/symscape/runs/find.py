@@ -1,0 +1,91 @@
+"""Finding the runs of a study, and loading what they trained."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from symscape.config import TrainConfig
+from symscape.errors import SymscapeError, did_you_mean
+from symscape.runs.configs import read_config
+from symscape.runs.lock import is_locked
+from symscape.runs.manifest import Manifest, read_manifest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained, or half-trained, network on disk."""
+
+    folder: Path
+    manifest: Manifest
+    config: TrainConfig
+
+    @property
+    def state(self) -> str:
+        """completed, failed, running (a process is at work) or interrupted."""
+        if self.manifest.status == "running" and not is_locked(self.folder):
+            return "interrupted"
+        return self.manifest.status
+
+
+def open_run(folder: Path) -> Run:
+    """Open a run's folder.
+
+    Raises:
+        SymscapeError: there is no run, or its manifest or config is damaged.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise SymscapeError(f"{folder}: no run here (it has no manifest.json)")
+    return Run(folder, manifest, read_config(folder))
+
+
+def find_runs(root: Path, study: str) -> list[Run]:
+    """Return all runs of a study, ordered by name and seed; those set aside are left out.
+
+    Raises:
+        SymscapeError: there is no such study; the nearest name is proposed.
+    """
+    folder = root / study
+    if not folder.is_dir():
+        studies = [p.name for p in root.iterdir() if p.is_dir()] if root.is_dir() else []
+        known = ", ".join(sorted(studies)) or "none"
+        hint = did_you_mean(study, studies)
+        raise SymscapeError(f"study={study}: {hint}studies below {root} are {known}")
+    runs = [open_run(p.parent) for p in folder.glob("*/seed=*/manifest.json") if _is_run(p.parent)]
+    return sorted(runs, key=lambda run: (run.manifest.name, run.manifest.seed))
+
+
+def _is_run(folder: Path) -> bool:
+    return re.fullmatch(r"seed=\d+", folder.name) is not None
+
+
+def weights_path(folder: Path, step: str = "final") -> Path:
+    """Return the path of the weights `init`, `final`, or after a number of steps."""
+    name = step if step in ("init", "final") else f"step={int(step):08d}"
+    return folder / "weights" / f"{name}.safetensors"
+
+
+def load_network(run: Run, step: str = "final") -> nn.Module:
+    """Return a run's effective network in eval mode, on the CPU, channels-last.
+
+    Raises:
+        SymscapeError: the weights are missing, damaged or of another architecture.
+    """
+    from symscape.models.build import build_plain
+    from symscape.runs.weights import fill_network, read_weights
+
+    path = weights_path(run.folder, step)
+    state, _ = read_weights(path)
+    data = run.manifest.data
+    network = build_plain(
+        run.config.model, in_channels=data["channels"], classes=len(data["classes"])
+    )
+    network.to(next(t.dtype for t in state.values() if t.is_floating_point()))
+    fill_network(network, state, path)
+    return network.eval()

@@ -1,0 +1,81 @@
+"""Where a run lives: a folder that is a function of its settings.
+
+`<root>/<study>/<name>-<hash>/seed=<n>/`. The hash is of what can change the result in intent; a
+value at its default leaves it alone, so an option that is added later keeps old runs valid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from symscape.config import TrainConfig
+
+# What cannot change the result in intent: places, loggers, hardware.
+NOT_IDENTITY = {
+    "seed": None,
+    "study": None,
+    "root": None,
+    "force": None,
+    "logger": None,
+    "data": ("root", "cache"),
+    "trainer": ("name", "accelerator"),
+}
+
+
+def identity(config: TrainConfig, content: str) -> dict[str, Any]:
+    """Return the settings that make a run what it is, as a tree without values at their default.
+
+    Args:
+        config: the run's config.
+        content: the content key of its data set, which stands in place of a path.
+    """
+    tree: dict[str, Any] = {"data.content": content} if config.data.name == "folder" else {}
+    for key in (f.name for f in fields(config)):
+        excluded = NOT_IDENTITY.get(key, ())
+        value = getattr(config, key)
+        if excluded is None:
+            continue
+        if is_dataclass(value):
+            tree |= {f"{key}.{k}": v for k, v in _changed(value).items() if k not in excluded}
+        elif value != getattr(TrainConfig(), key):
+            tree[key] = value
+    return {key: value for key, value in tree.items() if _matters(key, config)}
+
+
+def _changed(group: Any) -> dict[str, Any]:
+    """Return a group's name and what differs from the defaults that belong to this name."""
+    default = asdict(type(group)(name=group.name))
+    return {k: v for k, v in asdict(group).items() if k == "name" or v != default[k]}
+
+
+def _matters(key: str, config: TrainConfig) -> bool:
+    """Leave out options that the chosen symmetry does not read."""
+    symmetry = config.symmetry
+    if key in ("symmetry.like", "symmetry.seed"):
+        return symmetry.name == "random"
+    if key == "symmetry.strength":
+        return symmetry.parametrization == "penalty" and symmetry.name != "vanilla"
+    if key.startswith("symmetry.") and key != "symmetry.name":
+        return symmetry.name != "vanilla"
+    return True
+
+
+def config_hash(config: TrainConfig, content: str) -> str:
+    """Return eight hexadecimal digits that name the identity."""
+    canonical = json.dumps(identity(config, content), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def run_name(config: TrainConfig, content: str) -> str:
+    """Return `<data>-<model>-<symmetry>-<augmentation>-<hash>`: a run's name without its seed."""
+    readable = (config.data.name, config.model.name, config.symmetry.name, config.data.augment)
+    return "-".join((*readable, config_hash(config, content)))
+
+
+def run_folder(config: TrainConfig, content: str) -> Path:
+    """Return the one place of a run."""
+    return Path(config.root) / config.study / run_name(config, content) / f"seed={config.seed}"

@@ -1,0 +1,58 @@
+"""CSV tables that grow while a run trains, and shrink to the checkpoint when it resumes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from symscape.errors import SymscapeError
+from symscape.runs.files import cannot_write, write_text
+
+Value = float | int | str
+Row = Mapping[str, Value]
+
+
+def append_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Append rows with the same columns as the file's; the first write makes the header."""
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, fieldnames=list(rows[0]), lineterminator="\n")
+    if not path.exists():
+        writer.writeheader()
+    writer.writerows(rows)
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(lines.getvalue())
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a table; a missing one is empty.
+
+    Raises:
+        SymscapeError: a line has more or fewer cells than the header.
+    """
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if any(None in row or None in row.values() for row in rows):
+        raise SymscapeError(f"{path}: damaged: a line does not fit the header")
+    return rows
+
+
+def keep_epochs(path: Path, last: int) -> None:
+    """Drop the rows after epoch `last`, and a line that a crash cut off."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        header = list(reader.fieldnames or ())
+        rows = [row for row in reader if None not in row.values() and int(row["epoch"]) <= last]
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, fieldnames=header, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, lines.getvalue())

@@ -1,0 +1,74 @@
+"""Weights on disk: safetensors with a content hash, of effective networks and their buffers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from symscape.errors import SymscapeError
+from symscape.runs.files import replacing
+
+
+def content_hash(state: Mapping[str, Tensor]) -> str:
+    """Return the sha256 over names, types, shapes and bytes: equal for bit-identical weights."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
+    """Write a state dict, all or nothing; return its content hash, which the file holds too."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    digest = content_hash(tensors)
+    with replacing(path) as part:
+        save_file(tensors, part, {"symscape": json.dumps({**metadata, "sha256": digest})})
+    return digest
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a state dict and its metadata; the content hash is checked, nothing is executed.
+
+    Raises:
+        SymscapeError: the file is missing, damaged or foreign.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = json.loads((file.metadata() or {})["symscape"])
+    except FileNotFoundError:
+        raise SymscapeError(f"{path}: no such weights file") from None
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise SymscapeError(f"{path}: damaged, or no weights of symscape ({error})") from error
+    if content_hash(state) != metadata.get("sha256"):
+        raise SymscapeError(f"{path}: damaged: its content does not match its hash")
+    return state, metadata
+
+
+def fill_network(network: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
+    """Copy a state dict into a network of the same architecture.
+
+    Raises:
+        SymscapeError: names or shapes differ, or a value is not finite; the first one is named.
+    """
+    own = network.state_dict()
+    for name in sorted(own.keys() ^ state.keys()):
+        where = "the file" if name in state else "the network"
+        raise SymscapeError(f"{source}: of another architecture: {name} is in {where} alone")
+    for name, tensor in state.items():
+        if tensor.shape != own[name].shape:
+            shapes = f"{tuple(tensor.shape)} in the file, {tuple(own[name].shape)} in the network"
+            raise SymscapeError(f"{source}: of another architecture: {name} is {shapes}")
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise SymscapeError(f"{source}: {name} holds values that are not finite")
+    network.load_state_dict(dict(state))

@@ -1,0 +1,1 @@
+"""Finite groups of the square acting on kernel taps: orbits, bases, measures."""

@@ -1,0 +1,1 @@
+"""LightningModule, callbacks, schedules and loggers: the room that knows Lightning."""

@@ -1,0 +1,51 @@
+"""The figures of a finished run, computed on its effective network: the test set's only use."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from symscape.data.batches import Batches
+from symscape.data.images import ImageData
+from symscape.landscape.evaluation import evaluate
+from symscape.layers.effective import effective_network
+from symscape.models.build import free_parameters
+from symscape.symmetry.consistency import output_change
+from symscape.symmetry.measures import mean_over_layers, measure_network
+from symscape.training.hardware import Hardware
+
+EVALUATION_BATCH = 500
+# Six more passes an image: evenly spaced test images are enough for a mean change.
+CHANGE_IMAGES = 1000
+
+
+def final_figures(network: nn.Module, data: ImageData, hardware: Hardware) -> dict[str, float]:
+    """Return test loss and accuracy, the change of the logits under each flip and quarter turn,
+    the mean symmetry measures, and the number of free parameters.
+
+    Evaluated in full precision, so that the network loaded from disk gives the same figures.
+    """
+    plain = effective_network(network).to(hardware.device, hardware.dtype).eval()
+    options = {"mean": data.mean, "std": data.std, "device": hardware.device}
+    test = Batches(
+        data.test, batch_size=EVALUATION_BATCH, shuffle=False, dtype=hardware.dtype, **options
+    )
+    result = evaluate(plain, test)
+    count = min(CHANGE_IMAGES, len(data.test))
+    chosen = torch.linspace(0, len(data.test) - 1, count).round().long()
+    some = Batches(
+        data.test.subset(chosen),
+        batch_size=EVALUATION_BATCH,
+        shuffle=False,
+        dtype=hardware.dtype,
+        **options,
+    )
+    changes = output_change(plain, (images for images, _ in some))
+    means = mean_over_layers(measure_network(plain))
+    return {
+        "test/loss": result.loss,
+        "test/accuracy": result.accuracy,
+        **{f"change/{name}": value for name, value in changes.items()},
+        **{f"symmetry/{kind}/{group}": value for (kind, group), value in means.items()},
+        "free_parameters": free_parameters(network),
+    }

@@ -1,0 +1,72 @@
+"""What `auto` means on this machine: device and precision."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass
+
+import torch
+
+from symscape.config import TrainerConfig
+from symscape.errors import ConfigError
+
+# Lightning's names; bfloat16 keeps weights and sums in float32.
+LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float64": "64-true"}
+CPU_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A device and the precision to compute in."""
+
+    accelerator: str
+    precision: str
+    name: str
+
+    @property
+    def device(self) -> torch.device:
+        """The torch device."""
+        return torch.device("cuda" if self.accelerator == "gpu" else "cpu")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of weights, images and sums."""
+        return torch.float64 if self.precision == "float64" else torch.float32
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the choice as the manifest keeps it."""
+        return asdict(self)
+
+
+def resolve_hardware(config: TrainerConfig, before: dict[str, str]) -> Hardware:
+    """Return what to run on; a resumed run keeps the precision it began with.
+
+    Args:
+        config: the request, in which `auto` may stand.
+        before: what an interrupted run resolved to; empty for a new one.
+
+    Raises:
+        ConfigError: a GPU is asked for and none is there.
+    """
+    has_gpu = torch.cuda.is_available()
+    if config.accelerator == "gpu" and not has_gpu:
+        raise ConfigError("trainer.accelerator", "gpu", "no GPU is visible; allowed are auto, cpu")
+    accelerator = config.accelerator if config.accelerator != "auto" else "gpu" if has_gpu else "cpu"
+    precision = config.precision
+    if precision == "auto":
+        native = _native_bfloat16(accelerator)
+        precision = before.get("precision") or ("bfloat16" if native else "float32")
+    name = torch.cuda.get_device_name() if accelerator == "gpu" else _cpu_name()
+    return Hardware(accelerator, precision, name)
+
+
+def _native_bfloat16(accelerator: str) -> bool:
+    if accelerator == "gpu":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return any(bool(capabilities.get(name)) for name in CPU_BFLOAT16)
+
+
+def _cpu_name() -> str:
+    name = torch.cpu.get_capabilities().get("cpu_name") or platform.processor()
+    return f"{name or platform.machine()}, {torch.get_num_threads()} threads"

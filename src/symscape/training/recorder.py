@@ -1,0 +1,162 @@
+"""The callback that writes what a run leaves behind: metrics, symmetry measures, weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+from symscape.layers.effective import effective_state
+from symscape.runs.find import weights_path
+from symscape.runs.tables import Row, Value, append_rows, keep_epochs
+from symscape.runs.weights import save_weights
+from symscape.symmetry.measures import (
+    Measure,
+    convolution_kernels,
+    mean_over_layers,
+    measure_network,
+    null_band,
+)
+from symscape.training.module import Classifier
+
+
+def trajectory_steps(count: int, total: int) -> list[int]:
+    """Return up to `count` steps in 1 .. total-1, spaced logarithmically: dense at the start."""
+    if total < 2 or count < 1:
+        return []
+    spaced = (round((total - 1) ** (i / max(count - 1, 1))) for i in range(count))
+    return sorted(set(spaced))
+
+
+class Recorder(Callback):
+    """Writes weights at the steps of the trajectory, and a row of metrics an epoch.
+
+    Args:
+        folder: the run's folder.
+        steps: optimiser steps after which weights are kept, besides `init` and `final`.
+        metadata: what every weights file says of itself.
+        images_per_epoch: for the throughput.
+        announce: receives each epoch's row.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        steps: list[int],
+        metadata: dict[str, Any],
+        images_per_epoch: int,
+        announce: Callable[[dict[str, Value]], None],
+    ) -> None:
+        self.folder, self.steps, self.metadata = folder, set(steps), metadata
+        self.images_per_epoch, self.announce = images_per_epoch, announce
+        self.hashes: dict[str, str] = {}
+        self.train_seconds = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the initial state of a new run; cut the tables of a resumed one."""
+        if trainer.global_step > 0:
+            keep_epochs(self.folder / "metrics.csv", trainer.current_epoch)
+            keep_epochs(self.folder / "symmetry.csv", trainer.current_epoch)
+            return
+        for name in ("metrics.csv", "symmetry.csv"):
+            (self.folder / name).unlink(missing_ok=True)
+        self._keep(pl_module, "init", 0)
+        self._write_symmetry(pl_module, epoch=0)
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        """Start the clock."""
+        self.epoch_start = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
+    ) -> None:
+        """Note the learning rate that this step uses: the schedule moves on before it ends."""
+        self.lr = trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
+    ) -> None:
+        """Keep the weights where the trajectory wants them, and the time of the last batch."""
+        self.train_seconds = time.perf_counter() - self.epoch_start
+        if trainer.global_step in self.steps:
+            self._keep(pl_module, str(trainer.global_step), trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the epoch's row; it comes before the checkpoint of the epoch."""
+        assert isinstance(pl_module, Classifier)
+        train_loss, train_accuracy = pl_module.read_metrics("fit")
+        pl_module.check_finite(train_loss)
+        val_loss, val_accuracy = pl_module.read_metrics("val")
+        epoch = trainer.current_epoch + 1
+        measures = self._write_symmetry(pl_module, epoch)
+        means = {f"symmetry/{k}/{g}": v for (k, g), v in mean_over_layers(measures).items()}
+        row: dict[str, Value] = {
+            "epoch": epoch,
+            "step": trainer.global_step,
+            "lr": self.lr,
+            "train/loss": train_loss,
+            "train/accuracy": train_accuracy,
+            "val/loss": "" if math.isnan(val_loss) else val_loss,
+            "val/accuracy": "" if math.isnan(val_accuracy) else val_accuracy,
+            "seconds": round(time.perf_counter() - self.epoch_start, 3),
+            "images_per_second": round(self.images_per_epoch / self.train_seconds, 1),
+            **means,
+        }
+        append_rows(self.folder / "metrics.csv", [row])
+        self._log(trainer, row, measures)
+        self.announce(row)
+
+    def _log(self, trainer: pl.Trainer, row: Row, measures: list[Measure]) -> None:
+        layers = {
+            f"symmetry/{m.kind}/total/{m.layer}": m.value for m in measures if m.group == "total"
+        }
+        numbers = {k: float(v) for k, v in {**row, **layers}.items() if v != ""}
+        for logger in trainer.loggers:
+            logger.log_metrics(numbers, step=trainer.global_step)
+
+    def _keep(self, module: pl.LightningModule, name: str, step: int) -> None:
+        path = weights_path(self.folder, name)
+        state = effective_state(module.network)  # type: ignore[arg-type]
+        self.hashes[path.stem] = save_weights(path, state, {**self.metadata, "step": step})
+
+    def keep_final(self, module: Classifier, step: int) -> None:
+        """Write the final weights."""
+        self._keep(module, "final", step)
+
+    def _write_symmetry(self, module: pl.LightningModule, epoch: int) -> list[Measure]:
+        assert isinstance(module, Classifier)
+        measures = measure_network(module.network)
+        sizes = {n: (k.shape[-2], k.shape[-1]) for n, k in convolution_kernels(module.network)}
+        rows = [_symmetry_row(epoch, m, sizes[m.layer]) for m in measures]
+        if rows:
+            append_rows(self.folder / "symmetry.csv", rows)
+        return measures
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: the hashes of the weights written so far."""
+        return {"hashes": dict(self.hashes)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the hashes of an interrupted run."""
+        self.hashes = dict(state["hashes"])
+
+
+def _symmetry_row(epoch: int, measure: Measure, size: tuple[int, int]) -> Row:
+    banded = measure.kind == "mean_kernel" and not measure.reason == "needs a square kernel"
+    band = null_band(size, measure.group) if banded else ("", "", "")
+    return {
+        "epoch": epoch,
+        "layer": measure.layer,
+        "depth": measure.depth,
+        "kind": measure.kind,
+        "group": measure.group,
+        "value": measure.value,
+        "null_low": band[0],
+        "null_mean": band[1],
+        "null_high": band[2],
+    }
