@@ -36,6 +36,8 @@ STANDARD_WIDTHS = {
 
 @dataclass
 class SymmetryConfig:
+    """What the kernels obey, and how they are stored and initialised."""
+
     name: str = "vanilla"
     """The group whose images of a kernel are tied together."""
     parametrization: str = "tied"
@@ -64,6 +66,8 @@ class SymmetryConfig:
 
 @dataclass
 class ModelConfig:
+    """The network."""
+
     name: str = "resnet18"
     width: int | None = None
     """Channels of the first stage; null takes the family's standard (64 or 16)."""
@@ -80,15 +84,21 @@ class ModelConfig:
         check_number("model.width", self.width, at_least=1)
         check_choice("model.norm", self.norm, ("batch", "layer"))
         check_choice("model.shortcut", self.shortcut, ("conv", "pad"))
-        sizes = self.kernel_size if isinstance(self.kernel_size, list | tuple) else [self.kernel_size]
+        sizes = (
+            self.kernel_size if isinstance(self.kernel_size, list | tuple) else [self.kernel_size]
+        )
         if len(sizes) not in (1, 2) or any(type(k) is not int or k not in (3, 5, 7) for k in sizes):
-            raise ConfigError("model.kernel_size", self.kernel_size, "allowed are 3, 5, 7 or a pair")
+            raise ConfigError(
+                "model.kernel_size", self.kernel_size, "allowed are 3, 5, 7 or a pair"
+            )
         if len(sizes) == 2:
             self.kernel_size = sizes[0] if sizes[0] == sizes[1] else list(sizes)
 
 
 @dataclass
 class DataConfig:
+    """The images, and what is done to them."""
+
     name: str = "cifar10"
     root: str | None = None
     """Where the files are: a download folder (cifar10, cifar100), or a tree or archive (folder)."""
@@ -116,6 +126,8 @@ class DataConfig:
 
 @dataclass
 class OptimizerConfig:
+    """Stochastic gradient descent."""
+
     name: str = "sgd"
     lr: float = 0.1
     momentum: float = 0.9
@@ -133,6 +145,8 @@ class OptimizerConfig:
 
 @dataclass
 class SchedulerConfig:
+    """The learning rate over the training."""
+
     name: str = "steps"
     milestones: list[float] = field(default_factory=lambda: [0.4, 0.8])
     """Shares of the training after which `steps` multiplies the learning rate by `gamma`."""
@@ -150,6 +164,8 @@ class SchedulerConfig:
 
 @dataclass
 class TrainerConfig:
+    """On what, in which precision and for how long to train."""
+
     name: str = "auto"
     accelerator: str = "auto"
     """auto, cpu or gpu."""
@@ -170,6 +186,8 @@ class TrainerConfig:
 
 @dataclass
 class LoggerConfig:
+    """Who sees the numbers, besides the files of the run."""
+
     name: str = "csv"
     project: str = "symscape"
     entity: str | None = None
@@ -223,6 +241,17 @@ class TrainConfig:
                 self.model.kernel_size,
                 f"symmetry={name} needs a square kernel; hflip, vflip, hvflip, rot180 do not",
             )
+
+
+@dataclass
+class SummaryConfig:
+    """Which study to show."""
+
+    study: str = "default"
+    root: str = "multirun"
+
+    def __post_init__(self) -> None:
+        check_study(self.study)
 
 
 def check_study(study: str) -> None:

@@ -17,7 +17,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from symscape.config import TrainConfig
+from symscape.config import SummaryConfig, TrainConfig
 from symscape.errors import SymscapeError, did_you_mean
 
 Config = TypeVar("Config")
@@ -26,7 +26,9 @@ INTERRUPTED = 130
 
 def register_schemas() -> None:
     """Make the schemas known to Hydra under the names that the primary files use."""
-    ConfigStore.instance().store(name="train_schema", node=TrainConfig)
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainConfig)
+    store.store(name="summary_schema", node=SummaryConfig)
 
 
 def typed(config: DictConfig, schema: type[Config]) -> Config:

@@ -54,5 +54,7 @@ def check_number(
         and (at_most is None or value <= at_most)
     )
     if not inside:
-        limits = " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if bound is not None)
+        limits = " and ".join(
+            f"{sign} {bound}" for sign, bound in bounds.items() if bound is not None
+        )
         raise ConfigError(key, value, f"must be a finite number{' ' + limits if limits else ''}")

@@ -18,7 +18,9 @@ TYING = [name for name in SYMMETRIES if name != "vanilla"]
 
 
 def conv(name="rot90", parametrization="tied", *, seed=0, init="matched", **options) -> nn.Module:
-    layer = ConvFactory(Symmetry(name), parametrization)(4, 6, options.pop("size", (3, 3)), **options)
+    layer = ConvFactory(Symmetry(name), parametrization)(
+        4, 6, options.pop("size", (3, 3)), **options
+    )
     initialise(layer, seed, init)
     return layer
 
@@ -105,6 +107,7 @@ def test_hessian_in_the_coordinates_is_the_restricted_hessian():
 @pytest.mark.parametrize("init", ["matched", "plain"])
 def test_initial_energy(name, init):
     """`matched` keeps a vanilla kernel's squared norm, `plain` keeps the share d / k^2 of it."""
+
     def energy(symmetry: str) -> float:
         layer = ConvFactory(Symmetry(symmetry))(64, 256, (3, 3))
         initialise(layer, 0, init)

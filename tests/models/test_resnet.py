@@ -4,14 +4,26 @@ import pytest
 import torch
 from torch import nn
 
-from symscape.config import PARAMETRIZATIONS, STANDARD_WIDTHS, SYMMETRIES, ModelConfig, SymmetryConfig
+from symscape.config import (
+    PARAMETRIZATIONS,
+    STANDARD_WIDTHS,
+    SYMMETRIES,
+    ModelConfig,
+    SymmetryConfig,
+)
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.effective import effective_network
 from symscape.models.build import build_network, build_plain, free_parameters
 from symscape.models.resnet import STAGES
 
 # He et al. 2016, table 6 (ResNet-20 ... 110, option A), counted without BatchNorm statistics.
-MILLIONS = {"resnet20": 0.27, "resnet32": 0.46, "resnet44": 0.66, "resnet56": 0.85, "resnet110": 1.7}
+MILLIONS = {
+    "resnet20": 0.27,
+    "resnet32": 0.46,
+    "resnet44": 0.66,
+    "resnet56": 0.85,
+    "resnet110": 1.7,
+}
 
 
 def build(name="resnet20", symmetry="vanilla", *, channels=3, classes=10, seed=0, **options):

@@ -32,7 +32,12 @@ def test_the_change_of_a_corner_is_the_distance_to_its_image():
     x = images().double()
     changes = output_change(Taps((0, 0)), [x[:4], x[4:]])
     corner = x[:, 0, 0, 0]
-    for name, (i, j) in {"hflip": (0, 2), "vflip": (2, 0), "rot180": (2, 2), "rot90": (0, 2)}.items():
+    for name, (i, j) in {
+        "hflip": (0, 2),
+        "vflip": (2, 0),
+        "rot180": (2, 2),
+        "rot90": (0, 2),
+    }.items():
         expected = ((x[:, 0, i, j] - corner).norm() / corner.norm()).item()
         assert changes[name] == pytest.approx(expected)
 

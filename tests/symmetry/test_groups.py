@@ -118,7 +118,7 @@ def test_flips_and_half_turns_take_kernels_that_are_not_square(name):
 
 @pytest.mark.parametrize("name", NEEDS_SQUARE_KERNEL)
 def test_quarter_turns_and_transposition_need_a_square_kernel(name):
-    with pytest.raises(ValueError, match="kernel_size=3x5.*square"):
+    with pytest.raises(ValueError, match=r"kernel_size=3x5.*square"):
         Symmetry(name).orbits((3, 5))
 
 

@@ -96,7 +96,9 @@ def test_null_distribution_of_3x3_kernels():
     assert scores.std().item() == pytest.approx(0.0995, abs=4e-3)
     assert scores.quantile(0.95).item() == pytest.approx(0.600, abs=0.015)
     low, _, high = null_band((3, 3), "total")
-    assert ((scores > low) & (scores < high)).float().mean().item() == pytest.approx(0.95, abs=0.015)
+    assert ((scores > low) & (scores < high)).float().mean().item() == pytest.approx(
+        0.95, abs=0.015
+    )
 
 
 def test_null_of_a_whole_layer():

@@ -35,7 +35,6 @@ def start_logging() -> None:
 @contextmanager
 def logged_to(path: Path) -> Iterator[None]:
     """Write the log lines to a file too, after what earlier attempts left there."""
-    start_logging()
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     log.addHandler(handler)

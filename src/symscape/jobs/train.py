@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from symscape.config import TrainConfig
 from symscape.data.content import content_key
 from symscape.errors import SymscapeError
-from symscape.jobs.console import console, logged_to, show_config
+from symscape.jobs.console import console, logged_to, show_config, start_logging
+from symscape.jobs.interrupt import Interrupted, interruptible
 from symscape.runs.configs import write_config
 from symscape.runs.files import write_text
+from symscape.runs.find import read_figures, weights_path
 from symscape.runs.identity import config_hash, run_folder, run_name
 from symscape.runs.lock import locked
 from symscape.runs.manifest import (
@@ -28,10 +30,9 @@ from symscape.runs.manifest import (
 )
 
 if TYPE_CHECKING:
-    from lightning.pytorch.loggers import Logger
-
     from symscape.data.images import ImageData
     from symscape.training.hardware import Hardware
+    from symscape.training.loggers import Loggers
 
 log = logging.getLogger("symscape")
 
@@ -51,6 +52,7 @@ def train(config: TrainConfig) -> TrainResult:
     Raises:
         SymscapeError: what a user can mend, in one line.
     """
+    start_logging()
     content = content_key(config.data)
     folder = run_folder(config, content)
     if not config.force and (figures := _completed(folder)) is not None:
@@ -68,12 +70,7 @@ def _completed(folder: Path) -> dict[str, float] | None:
     manifest = read_manifest(folder)
     if manifest is None or manifest.status != "completed":
         return None
-    path = folder / "metrics.json"
-    try:
-        figures: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SymscapeError(f"{path}: damaged or missing ({error}); force=true trains anew") from error
-    return figures
+    return read_figures(folder)
 
 
 def _set_aside(folder: Path) -> None:
@@ -97,7 +94,11 @@ def _train_locked(config: TrainConfig, content: str, folder: Path) -> TrainResul
         show_config(config, f"{manifest.name} seed={config.seed}")
         log.info(f"{'resuming' if resumed else 'training'} in {folder}")
         try:
-            figures = _run(config, folder, manifest)
+            with interruptible():
+                figures = _run(config, folder, manifest)
+        except Interrupted as signal:
+            log.info(f"{signal}: stopped; the same command resumes {folder}")
+            raise KeyboardInterrupt from None
         except SymscapeError as error:
             _fail(folder, manifest, str(error))
             raise
@@ -132,8 +133,6 @@ def _run(config: TrainConfig, folder: Path, manifest: Manifest) -> dict[str, flo
     except BaseException:
         finish_loggers(loggers, failed=True)
         raise
-    from symscape.runs.find import weights_path
-
     weights = weights_path(folder) if config.logger.log_weights else None
     finish_loggers(loggers, figures=figures, pictures=pictures, weights=weights)
     manifest.status, manifest.finished = "completed", now()
@@ -161,11 +160,11 @@ def _train_and_test(
     hardware: Hardware,
     folder: Path,
     manifest: Manifest,
-    loggers: list[Logger],
+    loggers: Loggers,
 ) -> tuple[dict[str, float], list[Path]]:
     """Weights, then metrics.json, then pictures: what comes later stands on what came before."""
+    from symscape.jobs.final import final_figures
     from symscape.plots.run import draw_run
-    from symscape.training.final import final_figures
     from symscape.training.fit import fit
 
     metadata = {"name": manifest.name, "seed": config.seed, "hash": manifest.hash}

@@ -28,7 +28,7 @@ def kernel_of_taps(taps: Tensor, kernel_size: KernelSize) -> Tensor:
     A kernel that comes out in another memory format makes a channels-last convolution on a CPU
     several times slower.
     """
-    return taps.unflatten(1, kernel_size).permute(0, 3, 1, 2)
+    return taps.view(len(taps), *kernel_size, -1).permute(0, 3, 1, 2)
 
 
 def _mix_taps(matrix: Tensor, taps: Tensor) -> Tensor:
@@ -63,6 +63,11 @@ class SymmetricConv2d(nn.Module):
         self.groups = groups
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.orbits = symmetry.orbits(kernel_size)
+        self._make_kernel(out_channels, in_channels // groups)
+
+    def _make_kernel(self, filters: int, inputs: int) -> None:
+        """Make the stored parameter, and the matrix that maps it to taps."""
+        raise NotImplementedError
 
     @property
     def weight(self) -> Tensor:
@@ -117,8 +122,8 @@ class SymmetricConv2d(nn.Module):
 
 def _empty_conv(conv: SymmetricConv2d) -> nn.Conv2d:
     weight = conv.weight
-    return nn.utils.skip_init(
-        nn.Conv2d,
+    # On the meta device nothing is drawn for weights that are overwritten.
+    empty = nn.Conv2d(
         conv.in_channels,
         conv.out_channels,
         conv.kernel_size,
@@ -126,9 +131,10 @@ def _empty_conv(conv: SymmetricConv2d) -> nn.Conv2d:
         padding=conv.padding,
         groups=conv.groups,
         bias=conv.bias is not None,
-        device=weight.device,
+        device="meta",
         dtype=weight.dtype,
-    ).to(memory_format=torch.channels_last)
+    )
+    return empty.to_empty(device=weight.device).to(memory_format=torch.channels_last)
 
 
 class TiedConv2d(SymmetricConv2d):
@@ -139,11 +145,9 @@ class TiedConv2d(SymmetricConv2d):
 
     basis: Tensor
 
-    def __init__(self, symmetry: Symmetry, *shape: int | KernelSize, **options: object) -> None:
-        super().__init__(symmetry, *shape, **options)  # type: ignore[arg-type]
+    def _make_kernel(self, filters: int, inputs: int) -> None:
         self.register_buffer("basis", orthonormal_basis(self.orbits), persistent=False)
-        inputs = self.in_channels // self.groups
-        self.coordinates = nn.Parameter(torch.zeros(self.out_channels, self.dimension, inputs))
+        self.coordinates = nn.Parameter(torch.zeros(filters, self.dimension, inputs))
 
     @property
     def weight(self) -> Tensor:
@@ -162,11 +166,9 @@ class ProjectedConv2d(SymmetricConv2d):
 
     projector: Tensor
 
-    def __init__(self, symmetry: Symmetry, *shape: int | KernelSize, **options: object) -> None:
-        super().__init__(symmetry, *shape, **options)  # type: ignore[arg-type]
+    def _make_kernel(self, filters: int, inputs: int) -> None:
         self.register_buffer("projector", projector(self.orbits), persistent=False)
-        inputs = self.in_channels // self.groups
-        self.full_taps = nn.Parameter(torch.zeros(self.out_channels, self.taps, inputs))
+        self.full_taps = nn.Parameter(torch.zeros(filters, self.taps, inputs))
 
     @property
     def weight(self) -> Tensor:
@@ -185,11 +187,9 @@ class PenaltyConv2d(SymmetricConv2d):
 
     projector: Tensor
 
-    def __init__(self, symmetry: Symmetry, *shape: int | KernelSize, **options: object) -> None:
-        super().__init__(symmetry, *shape, **options)  # type: ignore[arg-type]
+    def _make_kernel(self, filters: int, inputs: int) -> None:
         self.register_buffer("projector", projector(self.orbits), persistent=False)
-        inputs = self.in_channels // self.groups
-        self.full_taps = nn.Parameter(torch.zeros(self.out_channels, self.taps, inputs))
+        self.full_taps = nn.Parameter(torch.zeros(filters, self.taps, inputs))
 
     @property
     def weight(self) -> Tensor:

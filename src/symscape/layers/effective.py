@@ -25,4 +25,6 @@ def effective_network(network: nn.Module) -> nn.Module:
 
 def effective_state(network: nn.Module) -> dict[str, Tensor]:
     """Return the state dict of the effective network, on its device, detached."""
-    return {name: tensor.detach() for name, tensor in effective_network(network).state_dict().items()}
+    return {
+        name: tensor.detach() for name, tensor in effective_network(network).state_dict().items()
+    }

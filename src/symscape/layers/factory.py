@@ -12,6 +12,7 @@ from torch import nn
 from symscape.layers.conv import PARAMETRIZATIONS, PenaltyConv2d, SymmetricConv2d
 from symscape.symmetry.groups import KernelSize, Symmetry
 
+VANILLA = Symmetry("vanilla")
 ROLES = ("stem", "blocks", "shortcuts")
 
 
@@ -19,7 +20,7 @@ ROLES = ("stem", "blocks", "shortcuts")
 class ConvFactory:
     """Makes a network's convolutions: symmetric where `roles` says so and taps are tied at all."""
 
-    symmetry: Symmetry = Symmetry("vanilla")
+    symmetry: Symmetry = VANILLA
     parametrization: str = "tied"
     roles: Collection[str] = ROLES
 
@@ -39,12 +40,28 @@ class ConvFactory:
         1x1 kernels, and symmetries that tie nothing, give a plain nn.Conv2d.
         """
         padding = (kernel_size[0] // 2, kernel_size[1] // 2)
-        options = {"stride": stride, "padding": padding, "groups": groups, "bias": bias}
         tied = int(self.symmetry.orbits(kernel_size).max()) + 1 < math.prod(kernel_size)
         if role in self.roles and tied:
             make = PARAMETRIZATIONS[self.parametrization]
-            return make(self.symmetry, in_channels, out_channels, kernel_size, **options)
-        return nn.Conv2d(in_channels, out_channels, kernel_size, **options)  # type: ignore[arg-type]
+            return make(
+                self.symmetry,
+                in_channels,
+                out_channels,
+                kernel_size,
+                stride=stride,
+                padding=padding,
+                groups=groups,
+                bias=bias,
+            )
+        return nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            groups=groups,
+            bias=bias,
+        )
 
 
 @torch.no_grad()

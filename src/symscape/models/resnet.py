@@ -32,8 +32,16 @@ class MakeConv(Protocol):
     """What networks are built with; `layers.factory.ConvFactory` is one."""
 
     def __call__(
-        self, in_channels: int, out_channels: int, kernel_size: KernelSize, *, stride: int, role: str
-    ) -> nn.Module: ...
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: KernelSize,
+        *,
+        stride: int,
+        role: str,
+    ) -> nn.Module:
+        """Return a convolution without bias; `role` is stem, blocks or shortcuts."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,9 @@ class ResNet(nn.Module):
             strides = [1 if stage == 0 else 2] + [1] * (count - 1)
             sizes = [channels] + [out] * (count - 1)
             stages.append(
-                nn.Sequential(*(BasicBlock(parts, i, out, s) for i, s in zip(sizes, strides, strict=True)))
+                nn.Sequential(
+                    *(BasicBlock(parts, i, out, s) for i, s in zip(sizes, strides, strict=True))
+                )
             )
             channels = out
         self.stages = nn.Sequential(*stages)
@@ -119,7 +129,8 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, in_channels, H, W) to logits (N, classes)."""
         x = functional.relu(self.norm(self.conv(x)), inplace=True)
-        return self.head(self.stages(x).mean((2, 3)))
+        logits: Tensor = self.head(self.stages(x).mean((2, 3)))
+        return logits
 
 
 def resnet(

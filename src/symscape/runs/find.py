@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,22 @@ def find_runs(root: Path, study: str) -> list[Run]:
 
 def _is_run(folder: Path) -> bool:
     return re.fullmatch(r"seed=\d+", folder.name) is not None
+
+
+def read_figures(folder: Path) -> dict[str, float]:
+    """Return the final figures of a completed run.
+
+    Raises:
+        SymscapeError: `metrics.json` is damaged or missing.
+    """
+    path = folder / "metrics.json"
+    try:
+        figures: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SymscapeError(
+            f"{path}: damaged or missing ({error}); force=true trains anew"
+        ) from error
+    return figures
 
 
 def weights_path(folder: Path, step: str = "final") -> Path:

@@ -60,7 +60,8 @@ def group_orbits(group: str, kernel_size: KernelSize) -> Tensor:
     images = [tap_permutation(element, kernel_size) for element in GROUP_ELEMENTS[group]]
     # In a closed set of elements the images of a tap are its whole orbit.
     first_taps = torch.stack(images).amin(0)
-    return torch.unique(first_taps, return_inverse=True)[1]
+    labels: Tensor = torch.unique(first_taps, return_inverse=True)[1]
+    return labels
 
 
 def random_orbits(like: str, kernel_size: KernelSize, seed: int) -> Tensor:

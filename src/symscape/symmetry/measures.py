@@ -125,7 +125,10 @@ def null_band(kernel_size: KernelSize, group: str, draws: int = 20_000) -> tuple
     The mean kernel of a random layer is one such draw. Simulated from a fixed seed.
     """
     kernels = torch.randn(
-        draws, math.prod(kernel_size), dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+        draws,
+        math.prod(kernel_size),
+        dtype=torch.float64,
+        generator=torch.Generator().manual_seed(0),
     )
     kernels /= kernels.norm(dim=1, keepdim=True)
     moved = [kernels[:, tap_permutation(e, kernel_size)] for e in MEASURES[group]]

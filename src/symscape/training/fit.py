@@ -12,7 +12,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import Logger
 from rich.console import Console
 from torch import nn
 
@@ -23,6 +22,7 @@ from symscape.errors import SymscapeError
 from symscape.models.build import build_network
 from symscape.training.checkpoint import LastCheckpoint, whole_checkpoint
 from symscape.training.hardware import LIGHTNING_PRECISION, Hardware
+from symscape.training.loggers import Loggers
 from symscape.training.module import Classifier
 from symscape.training.progress import ProgressBar, epoch_line
 from symscape.training.recorder import Recorder, trajectory_steps
@@ -39,9 +39,7 @@ class Fitted:
     hashes: dict[str, str]
 
 
-def make_batches(
-    images: ImageSet, data: ImageData, hardware: Hardware, **options: Any
-) -> Batches:
+def make_batches(images: ImageSet, data: ImageData, hardware: Hardware, **options: Any) -> Batches:
     """Return batches of a split on the training device, in the training's type."""
     return Batches(
         images,
@@ -60,7 +58,7 @@ def fit(
     folder: Path,
     *,
     metadata: dict[str, Any],
-    loggers: list[Logger],
+    loggers: Loggers,
     console: Console,
 ) -> Fitted:
     """Train, or resume from the last whole checkpoint of `folder`.
@@ -95,7 +93,11 @@ def fit(
     try:
         with _quiet(), _one_line_errors(checkpoint):
             trainer.fit(
-                module, train, val if len(data.val) else None, ckpt_path=checkpoint, weights_only=True
+                module,
+                train,
+                val if len(data.val) else None,
+                ckpt_path=checkpoint,
+                weights_only=True,
             )
     finally:
         bar.close()
@@ -125,7 +127,7 @@ def _module(config: TrainConfig, data: ImageData, batches: int) -> Classifier:
 
 
 def _trainer(
-    config: TrainConfig, hardware: Hardware, loggers: list[Logger], callbacks: list[pl.Callback]
+    config: TrainConfig, hardware: Hardware, loggers: Loggers, callbacks: list[pl.Callback]
 ) -> pl.Trainer:
     with _quiet():
         return pl.Trainer(
@@ -165,7 +167,9 @@ def _one_line_errors(checkpoint: Path | None) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise SymscapeError("the GPU is out of memory; try a smaller data.batch_size") from error
     except Exception as error:
-        if checkpoint is None or "state_dict" not in str(error) and "weights_only" not in str(error).lower() :
+        if checkpoint is None or (
+            "state_dict" not in str(error) and "weights_only" not in str(error).lower()
+        ):
             raise
         reason = str(error).strip().splitlines()[0]
         raise SymscapeError(f"{checkpoint}: not a checkpoint of this run ({reason})") from error

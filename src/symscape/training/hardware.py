@@ -51,7 +51,9 @@ def resolve_hardware(config: TrainerConfig, before: dict[str, str]) -> Hardware:
     has_gpu = torch.cuda.is_available()
     if config.accelerator == "gpu" and not has_gpu:
         raise ConfigError("trainer.accelerator", "gpu", "no GPU is visible; allowed are auto, cpu")
-    accelerator = config.accelerator if config.accelerator != "auto" else "gpu" if has_gpu else "cpu"
+    accelerator = (
+        config.accelerator if config.accelerator != "auto" else "gpu" if has_gpu else "cpu"
+    )
     precision = config.precision
     if precision == "auto":
         native = _native_bfloat16(accelerator)
@@ -62,7 +64,7 @@ def resolve_hardware(config: TrainerConfig, before: dict[str, str]) -> Hardware:
 
 def _native_bfloat16(accelerator: str) -> bool:
     if accelerator == "gpu":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return any(bool(capabilities.get(name)) for name in CPU_BFLOAT16)
 

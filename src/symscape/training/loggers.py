@@ -12,8 +12,10 @@ from symscape.config import TrainConfig
 from symscape.errors import SymscapeError
 from symscape.runs.manifest import Manifest
 
+Loggers = list[Logger]
 
-def make_loggers(config: TrainConfig, manifest: Manifest, folder: Path) -> list[Logger]:
+
+def make_loggers(config: TrainConfig, manifest: Manifest, folder: Path) -> Loggers:
     """Return the loggers beside metrics.csv; `logger=csv` has none.
 
     Raises:
@@ -67,7 +69,7 @@ def _wandb(config: TrainConfig, manifest: Manifest, folder: Path) -> Logger:
 
 
 def finish_loggers(
-    loggers: Sequence[Logger],
+    loggers: Loggers,
     *,
     figures: Mapping[str, float] | None = None,
     pictures: Sequence[Path] = (),

@@ -21,6 +21,30 @@ from symscape.training.schedule import learning_rate_factor
 STEPS_BETWEEN_CHECKS = 20
 
 
+class Tally(nn.Module):
+    """Mean loss and accuracy over the images of an epoch, summed on the device."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        # torchmetrics' own check for NaN would make a GPU wait at every step.
+        self.loss = MeanMetric(nan_strategy="disable")
+        self.accuracy = MulticlassAccuracy(classes, average="micro", validate_args=False)
+
+    def update(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count a batch of n images: mean loss (), logits (n, classes), labels (n,)."""
+        self.loss.update(loss, len(labels))
+        self.accuracy.update(logits, labels)
+
+    def read(self) -> tuple[float, float]:
+        """Return (mean loss, accuracy) since the last call; NaN where nothing was counted."""
+        if not self.loss.update_called:
+            return math.nan, math.nan
+        values = float(self.loss.compute()), float(self.accuracy.compute())
+        self.loss.reset()
+        self.accuracy.reset()
+        return values
+
+
 class Classifier(pl.LightningModule):
     """Trains a network with cross-entropy.
 
@@ -45,33 +69,25 @@ class Classifier(pl.LightningModule):
         self.network = network
         self.optimizer_config, self.scheduler_config = optimizer, scheduler
         self.total_steps, self.penalty = total_steps, penalty
-        # Means and counts without torchmetrics' own NaN check, which would stop a GPU every step.
-        self.losses = nn.ModuleDict({s: MeanMetric(nan_strategy="disable") for s in ("fit", "val")})
-        self.accuracies = nn.ModuleDict(
-            {
-                split: MulticlassAccuracy(classes, average="micro", validate_args=False)
-                for split in ("fit", "val")
-            }
-        )
+        self.fit_tally, self.val_tally = Tally(classes), Tally(classes)
 
     def training_step(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
         """Return the loss of a batch."""
-        loss = self._cross_entropy("fit", batch)
+        loss = self._cross_entropy(self.fit_tally, batch)
         if step % STEPS_BETWEEN_CHECKS == 0:
-            self.check_finite(loss)
+            self.check_finite(loss.detach())
         return loss + self.penalty * asymmetry(self.network) if self.penalty else loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """Count a batch in the validation metrics."""
-        self._cross_entropy("val", batch)
+        self._cross_entropy(self.val_tally, batch)
 
-    def _cross_entropy(self, split: str, batch: tuple[Tensor, Tensor]) -> Tensor:
+    def _cross_entropy(self, tally: Tally, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
         logits = self.network(images)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         loss = functional.cross_entropy(logits, labels)
-        self.losses[split].update(loss.detach(), len(labels))
-        self.accuracies[split].update(logits.detach(), labels)
+        tally.update(loss.detach(), logits.detach(), labels)
         return loss
 
     def check_finite(self, loss: Tensor | float) -> None:
@@ -82,16 +98,7 @@ class Classifier(pl.LightningModule):
                 f"try a smaller optimizer.lr than {self.optimizer_config.lr}"
             )
 
-    def read_metrics(self, split: str) -> tuple[float, float]:
-        """Return (mean loss, accuracy) since the last call; NaN where nothing was counted."""
-        loss, accuracy = self.losses[split], self.accuracies[split]
-        counted = bool(loss.update_called)
-        values = (float(loss.compute()), float(accuracy.compute())) if counted else (math.nan,) * 2
-        loss.reset()
-        accuracy.reset()
-        return values[0], values[1]
-
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """Return SGD with a schedule that moves every step."""
         config = self.optimizer_config
         sgd = torch.optim.SGD(

@@ -72,9 +72,15 @@ class ProgressBar(Callback):
             transient=True,
         )
         total = int(trainer.estimated_stepping_batches)
-        numbers = {"rate": 0.0, "loss": 0.0, "remaining": 0.0}
         self.task = self.bar.add_task(
-            self.label, total=total, completed=self.first, epoch="", accuracy="", **numbers
+            self.label,
+            total=total,
+            completed=self.first,
+            epoch="",
+            accuracy="",
+            rate=0.0,
+            loss=0.0,
+            remaining=0.0,
         )
         self.bar.start()
 

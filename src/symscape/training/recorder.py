@@ -89,9 +89,9 @@ class Recorder(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the epoch's row; it comes before the checkpoint of the epoch."""
         assert isinstance(pl_module, Classifier)
-        train_loss, train_accuracy = pl_module.read_metrics("fit")
+        train_loss, train_accuracy = pl_module.fit_tally.read()
         pl_module.check_finite(train_loss)
-        val_loss, val_accuracy = pl_module.read_metrics("val")
+        val_loss, val_accuracy = pl_module.val_tally.read()
         epoch = trainer.current_epoch + 1
         measures = self._write_symmetry(pl_module, epoch)
         means = {f"symmetry/{k}/{g}": v for (k, g), v in mean_over_layers(measures).items()}
@@ -147,7 +147,7 @@ class Recorder(Callback):
 
 
 def _symmetry_row(epoch: int, measure: Measure, size: tuple[int, int]) -> Row:
-    banded = measure.kind == "mean_kernel" and not measure.reason == "needs a square kernel"
+    banded = measure.kind == "mean_kernel" and not measure.reason
     band = null_band(size, measure.group) if banded else ("", "", "")
     return {
         "epoch": epoch,

@@ -5,41 +5,34 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from symscape.data.batches import Batches
 from symscape.data.images import ImageData
 from symscape.landscape.evaluation import evaluate
 from symscape.layers.effective import effective_network
 from symscape.models.build import free_parameters
 from symscape.symmetry.consistency import output_change
 from symscape.symmetry.measures import mean_over_layers, measure_network
+from symscape.training.fit import EVALUATION_BATCH, make_batches
 from symscape.training.hardware import Hardware
 
-EVALUATION_BATCH = 500
 # Six more passes an image: evenly spaced test images are enough for a mean change.
 CHANGE_IMAGES = 1000
 
 
 def final_figures(network: nn.Module, data: ImageData, hardware: Hardware) -> dict[str, float]:
-    """Return test loss and accuracy, the change of the logits under each flip and quarter turn,
-    the mean symmetry measures, and the number of free parameters.
+    """Return test loss and accuracy, and what the network's symmetry comes to.
+
+    That is: the change of the logits under each flip and quarter turn, the mean symmetry measures
+    of the kernels, and the number of free parameters.
 
     Evaluated in full precision, so that the network loaded from disk gives the same figures.
     """
     plain = effective_network(network).to(hardware.device, hardware.dtype).eval()
-    options = {"mean": data.mean, "std": data.std, "device": hardware.device}
-    test = Batches(
-        data.test, batch_size=EVALUATION_BATCH, shuffle=False, dtype=hardware.dtype, **options
-    )
+    test = make_batches(data.test, data, hardware, batch_size=EVALUATION_BATCH, shuffle=False)
     result = evaluate(plain, test)
     count = min(CHANGE_IMAGES, len(data.test))
     chosen = torch.linspace(0, len(data.test) - 1, count).round().long()
-    some = Batches(
-        data.test.subset(chosen),
-        batch_size=EVALUATION_BATCH,
-        shuffle=False,
-        dtype=hardware.dtype,
-        **options,
-    )
+    few = data.test.subset(chosen)
+    some = make_batches(few, data, hardware, batch_size=EVALUATION_BATCH, shuffle=False)
     changes = output_change(plain, (images for images, _ in some))
     means = mean_over_layers(measure_network(plain))
     return {

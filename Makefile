@@ -1,0 +1,49 @@
+# make quickstart   install, train two networks on digits, show what symmetry does
+# make test         install, run the tests
+# make check        what .ci/run runs: lint, format, types, all tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --editable
+
+.PHONY: quickstart test test-slow lint types check summary clean
+.DEFAULT_GOAL := quickstart
+
+quickstart: $(VENV)/.installed
+	$(BIN)/python train.py --multirun experiment=quickstart symmetry=vanilla,rot90
+	@$(BIN)/python summary.py study=quickstart
+
+test: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+check: lint types test test-slow
+
+summary: $(VENV)/.installed
+	@$(BIN)/python summary.py study=$(STUDY)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
+	sys.exit(None if ok else "python %d.%d: symscape needs 3.11 to 3.13; make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/uv
+	$(INSTALL) .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/uv
+	$(INSTALL) '.[dev]'
+	@touch $@ $(VENV)/.installed

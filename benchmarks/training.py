@@ -1,0 +1,196 @@
+"""`python benchmarks/training.py`: the training stack against its limit and the usual way.
+
+(a) the whole stack behind train.py: Lightning, augmentation, metrics, weights along the way
+(b) the limit: a bare PyTorch loop of the same network and precision on one resident batch
+(c) the usual way: Lightning with a DataLoader of PIL transforms, contiguous float32, kernels
+    projected by averaging group images in every forward pass
+
+All three train in turn, `--rounds` times, in one process; medians are compared. Then the training
+step of every tied symmetry against vanilla's, bare loops in turn. Images are random: speed does
+not depend on what they show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+import usual_way
+from rich.console import Console
+from rich.table import Table
+from torch.nn import functional
+
+from symscape.config import (
+    DataConfig,
+    ModelConfig,
+    SchedulerConfig,
+    SymmetryConfig,
+    TrainConfig,
+    TrainerConfig,
+)
+from symscape.data.images import ImageData, ImageSet
+from symscape.models.build import build_network
+from symscape.models.resnet import STAGES
+from symscape.training.fit import fit
+from symscape.training.hardware import Hardware, resolve_hardware
+
+WIDTHS = {"resnet20": 16, "resnet18": 64}
+BATCH = 128
+
+
+def random_images(count: int) -> ImageData:
+    """Return `count` random training images of CIFAR's shape, and few others."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(n: int) -> ImageSet:
+        pixels = torch.randint(0, 256, (n, 3, 32, 32), generator=generator, dtype=torch.uint8)
+        return ImageSet(pixels, torch.randint(0, 10, (n,), generator=generator))
+
+    classes = tuple(str(i) for i in range(10))
+    return ImageData(draw(count), draw(500), draw(500), classes, (0.5,) * 3, (0.25,) * 3, "random")
+
+
+def config_of(model: str, symmetry: str) -> TrainConfig:
+    """Return what train.py would build for two epochs of a model, augmented."""
+    return TrainConfig(
+        trajectory=5,
+        data=DataConfig(augment=True, batch_size=BATCH),
+        model=ModelConfig(name=model),
+        symmetry=SymmetryConfig(name=symmetry),
+        scheduler=SchedulerConfig(name="onecycle"),
+        trainer=TrainerConfig(max_epochs=2),
+    )
+
+
+def whole_stack(config: TrainConfig, data: ImageData, hardware: Hardware) -> float:
+    """Return (a): images/s of the second epoch, as the run's own metrics say."""
+    with tempfile.TemporaryDirectory() as folder:
+        fit(
+            config,
+            data,
+            hardware,
+            Path(folder),
+            metadata={"name": "benchmark"},
+            loggers=[],
+            console=Console(quiet=True),
+        )
+        with (Path(folder) / "metrics.csv").open() as file:
+            return float(list(csv.DictReader(file))[-1]["images_per_second"])
+
+
+def bare_step(config: TrainConfig, hardware: Hardware) -> Callable[[], None]:
+    """Return (b): one training step of the config's network on one resident batch."""
+    device = hardware.device
+    network = build_network(config.model, config.symmetry, in_channels=3, classes=10, seed=0)
+    network.to(device)
+    images = torch.randn(BATCH, 3, 32, 32, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(0, 10, (BATCH,), device=device)
+    sgd = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    reduced = hardware.precision == "bfloat16"
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=reduced):
+            logits = network(images)
+        sgd.zero_grad()
+        functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
+        sgd.step()
+
+    return step
+
+
+def synchronise(hardware: Hardware) -> None:
+    """Wait for a GPU."""
+    if hardware.accelerator == "gpu":
+        torch.cuda.synchronize()
+
+
+def seconds_a_step(step: Callable[[], None], steps: int, hardware: Hardware) -> float:
+    """Return the mean time of `steps` steps after two others."""
+    step()
+    step()
+    synchronise(hardware)
+    begin = time.perf_counter()
+    for _ in range(steps):
+        step()
+    synchronise(hardware)
+    return (time.perf_counter() - begin) / steps
+
+
+def compare(model: str, steps: int, rounds: int, hardware: Hardware, console: Console) -> None:
+    """Print the images/s of (a), (b), (c) for a model."""
+    data = random_images(steps * BATCH)
+    config, tied = config_of(model, "vanilla"), config_of(model, "rot90")
+    bare = bare_step(config, hardware)
+    figures: dict[str, list[float]] = {name: [] for name in ("a", "a rot90", "b", "c rot90")}
+    for _ in range(rounds):
+        figures["a"].append(whole_stack(config, data, hardware))
+        figures["b"].append(BATCH / seconds_a_step(bare, steps, hardware))
+        figures["a rot90"].append(whole_stack(tied, data, hardware))
+        figures["c rot90"].append(
+            usual_way.images_per_second(STAGES[model], WIDTHS[model], data.train, BATCH)
+        )
+    table = Table(title=f"{model}, batch {BATCH}, {hardware.name}, {hardware.precision}")
+    for column in ("", "images/s median", "min", "max"):
+        table.add_column(column, justify="right")
+    for name, values in figures.items():
+        row = (statistics.median(values), min(values), max(values))
+        table.add_row(name, *(f"{value:,.0f}" for value in row))
+    console.print(table)
+    median = {name: statistics.median(values) for name, values in figures.items()}
+    console.print(f"a / b = {median['a'] / median['b']:.3f}  (to reach: 0.95)")
+    console.print(
+        f"a / c = {median['a rot90'] / median['c rot90']:.2f}, both rot90  (to reach: 2.3)"
+    )
+
+
+def compare_symmetries(
+    model: str, steps: int, rounds: int, hardware: Hardware, console: Console
+) -> None:
+    """Print the time of a training step of each tied symmetry relative to vanilla's."""
+    names = ("vanilla", "hflip", "vflip", "hvflip", "rot180", "diag", "rot90", "d4", "random")
+    loops = {name: bare_step(config_of(model, name), hardware) for name in names}
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            times[name].append(seconds_a_step(loops[name], steps, hardware))
+    table = Table(title=f"{model}: training step relative to vanilla (to reach: 1.03)")
+    for column in ("symmetry", "ms median", "ratio, median over rounds"):
+        table.add_column(column, justify="right")
+    for name in names:
+        ratios = [a / b for a, b in zip(times[name], times["vanilla"], strict=True)]
+        milliseconds = statistics.median(times[name]) * 1e3
+        table.add_row(name, f"{milliseconds:.1f}", f"{statistics.median(ratios):.3f}")
+    console.print(table)
+
+
+def main() -> None:
+    """Measure what the arguments name."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=list(WIDTHS), choices=list(WIDTHS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=None, help="steps an epoch and a timing")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--skip", nargs="*", default=[], choices=["stack", "symmetries"])
+    arguments = parser.parse_args()
+    console = Console(width=100)
+    pl.seed_everything(0, verbose=False)
+    hardware = resolve_hardware(TrainerConfig(precision=arguments.precision), {})
+    for model in arguments.models:
+        steps = arguments.steps or (60 if model == "resnet20" else 8)
+        if "stack" not in arguments.skip:
+            compare(model, steps, arguments.rounds, hardware, console)
+        if "symmetries" not in arguments.skip:
+            short = max(steps // 6, 3)
+            compare_symmetries(model, short, 2 * arguments.rounds + 1, hardware, console)
+
+
+if __name__ == "__main__":
+    main()

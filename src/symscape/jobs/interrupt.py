@@ -1,0 +1,39 @@
+"""Ctrl-C and SIGTERM as an orderly end of a job."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """The process was asked to stop. No Exception: a sweep must stop too, not go on."""
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise Interrupted where the first SIGINT or SIGTERM finds the main thread.
+
+    Lightning would swallow a KeyboardInterrupt and exit by itself. Later signals are ignored, so
+    that an impatient second Ctrl-C does not cut the tidying short.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise Interrupted(signal.Signals(number).name)
+
+    before = [signal.signal(each, stop) for each in SIGNALS]
+    try:
+        yield
+    finally:
+        for each, handler in zip(SIGNALS, before, strict=True):
+            signal.signal(each, handler)

@@ -1,0 +1,21 @@
+"""Show the runs of a study as a table: `python summary.py study=quickstart`."""
+
+import hydra
+from omegaconf import DictConfig
+
+from symscape.config import SummaryConfig
+from symscape.door import register_schemas, run_door, typed
+
+register_schemas()
+
+
+@hydra.main(version_base="1.3", config_path="cfg", config_name="summary")
+def main(config: DictConfig) -> None:
+    """Print the table."""
+    from symscape.jobs.summary import summarise
+
+    summarise(typed(config, SummaryConfig))
+
+
+if __name__ == "__main__":
+    run_door(main, SummaryConfig)
