@@ -103,7 +103,8 @@ class DataConfig:
     root: str | None = None
     """Where the files are: a download folder (cifar10, cifar100), or a tree or archive (folder)."""
     cache: str | None = None
-    """Folder of decoded images (data=folder); null: `.symscape-cache` beside the images."""
+    """Folder of decoded images (data=folder); null: `.symscape-cache` beside the images, or the
+    user's cache folder where nothing can be written there."""
     image_size: int | None = None
     """Resize images of a folder to this height and width; null: they must agree already."""
     augment: Any = False

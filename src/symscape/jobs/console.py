@@ -32,10 +32,17 @@ def start_logging() -> None:
     log.propagate = False
 
 
+class _LogFile(logging.FileHandler):
+    """A log that a full disk cuts short: what matters then reports the disk by itself."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        pass
+
+
 @contextmanager
 def logged_to(path: Path) -> Iterator[None]:
     """Write the log lines to a file too, after what earlier attempts left there."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     log.addHandler(handler)
     try:

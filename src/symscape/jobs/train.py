@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -80,51 +82,58 @@ def _set_aside(folder: Path) -> None:
 
 
 def _train_locked(config: TrainConfig, content: str, folder: Path) -> TrainResult:
-    manifest = read_manifest(folder)
-    resumed = manifest is not None
-    if manifest is None:
-        manifest = Manifest(run_name(config, content), config.seed, config_hash(config, content))
-        manifest.wandb_id = secrets.token_hex(4)
+    """Check everything that a user can get wrong, and only then leave traces on disk."""
+    from symscape.data.load import load_data
+    from symscape.training.hardware import resolve_hardware
+
+    before = read_manifest(folder)
+    hardware = resolve_hardware(config.trainer, before.resolved if before else {})
+    data = load_data(config.data)
+    manifest = before or _new_manifest(config, content)
     manifest.status, manifest.message = "running", ""
     manifest.started.append(now())
     manifest.versions, manifest.git_commit = package_versions(), git_commit()
+    manifest.resolved, manifest.data = hardware.as_dict(), _describe(data)
     write_manifest(folder, manifest)
     write_config(folder, config)
     with logged_to(folder / "train.log"):
         show_config(config, f"{manifest.name} seed={config.seed}")
-        log.info(f"{'resuming' if resumed else 'training'} in {folder}")
-        try:
-            with interruptible():
-                figures = _run(config, folder, manifest)
-        except Interrupted as signal:
-            log.info(f"{signal}: stopped; the same command resumes {folder}")
-            raise KeyboardInterrupt from None
-        except SymscapeError as error:
-            _fail(folder, manifest, str(error))
-            raise
-        except Exception as error:
-            log.error("the run failed", exc_info=True, extra={"file_only": True})
-            _fail(folder, manifest, repr(error))
-            raise
+        log.info(f"{'resuming' if before else 'training'} in {folder}")
+        log.info(f"{len(data.train):,} training images on {hardware.name}, {hardware.precision}")
+        with _failures_recorded(folder, manifest):
+            figures = _run(config, data, hardware, folder, manifest)
         _report(folder, figures)
     return TrainResult(folder, figures, trained=True)
 
 
-def _fail(folder: Path, manifest: Manifest, message: str) -> None:
-    manifest.status, manifest.message, manifest.finished = "failed", message, now()
-    log.error(f"failed: {message}")
-    write_manifest(folder, manifest)
+def _new_manifest(config: TrainConfig, content: str) -> Manifest:
+    name, digest = run_name(config, content), config_hash(config, content)
+    return Manifest(name, config.seed, digest, wandb_id=secrets.token_hex(4))
 
 
-def _run(config: TrainConfig, folder: Path, manifest: Manifest) -> dict[str, float]:
-    from symscape.data.load import load_data
-    from symscape.training.hardware import resolve_hardware
+@contextmanager
+def _failures_recorded(folder: Path, manifest: Manifest) -> Iterator[None]:
+    """Write into the manifest why a run ended early; an interrupted one stays resumable."""
+    try:
+        with interruptible():
+            yield
+    except Interrupted as signal:
+        log.info(f"{signal}: stopped; the same command resumes {folder}")
+        raise KeyboardInterrupt from None
+    except Exception as error:
+        expected = isinstance(error, SymscapeError)
+        manifest.message = str(error) if expected else repr(error)
+        manifest.status, manifest.finished = "failed", now()
+        log.error(f"failed: {manifest.message}")
+        if not expected:
+            log.error("traceback:", exc_info=True, extra={"file_only": True})
+        write_manifest(folder, manifest)
+        raise
 
-    hardware = resolve_hardware(config.trainer, manifest.resolved)
-    data = load_data(config.data)
-    manifest.resolved, manifest.data = hardware.as_dict(), _describe(data)
-    write_manifest(folder, manifest)
-    log.info(f"{len(data.train):,} training images on {hardware.name}, {hardware.precision}")
+
+def _run(
+    config: TrainConfig, data: ImageData, hardware: Hardware, folder: Path, manifest: Manifest
+) -> dict[str, float]:
     from symscape.training.loggers import finish_loggers, make_loggers
 
     loggers = make_loggers(config, manifest, folder)

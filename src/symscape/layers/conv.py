@@ -8,6 +8,8 @@ effective kernel (O, I, kh, kw), the one that the convolution applies.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +36,7 @@ def kernel_of_taps(taps: Tensor, kernel_size: KernelSize) -> Tensor:
 def _mix_taps(matrix: Tensor, taps: Tensor) -> Tensor:
     """Return matrix @ taps for each filter, in the taps' own precision also under autocast."""
     with torch.autocast(taps.device.type, enabled=False):
-        return torch.matmul(matrix.to(taps.dtype), taps)
+        return torch.matmul(matrix, taps)
 
 
 class SymmetricConv2d(nn.Module):
@@ -44,6 +46,8 @@ class SymmetricConv2d(nn.Module):
         symmetry: ties the taps.
         in_channels, out_channels, kernel_size, stride, padding, groups, bias: as of nn.Conv2d.
     """
+
+    orbits: Tensor
 
     def __init__(
         self,
@@ -61,13 +65,24 @@ class SymmetricConv2d(nn.Module):
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.groups = groups
-        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
-        self.orbits = symmetry.orbits(kernel_size)
+        self.register_buffer("orbits", symmetry.orbits(kernel_size), persistent=False)
         self._make_kernel(out_channels, in_channels // groups)
+        self._make_matrices(next(self.parameters()))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
 
     def _make_kernel(self, filters: int, inputs: int) -> None:
-        """Make the stored parameter, and the matrix that maps it to taps."""
+        """Make the stored parameter."""
         raise NotImplementedError
+
+    def _make_matrices(self, like: Tensor) -> None:
+        """Make the matrices that map it to taps, exact in the type of `like`."""
+        raise NotImplementedError
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move or convert; matrices are made anew, since float32 ones are no float64 ones."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._make_matrices(next(self.parameters()))
+        return self
 
     @property
     def weight(self) -> Tensor:
@@ -137,6 +152,30 @@ def _empty_conv(conv: SymmetricConv2d) -> nn.Conv2d:
     return empty.to_empty(device=weight.device).to(memory_format=torch.channels_last)
 
 
+class _Spread(torch.autograd.Function):
+    """K = U u, by copying each orbit's coordinate to its taps; backwards U^T, a small product.
+
+    A gather is left alone by autocast and costs half of the product; the gradient of a gather
+    would not be deterministic on a GPU.
+    """
+
+    @staticmethod
+    def forward(u: Tensor, basis: Tensor, scale: Tensor, orbits: Tensor) -> Tensor:
+        """Map u (O, d, I) to taps (O, n, I)."""
+        return (u * scale).index_select(1, orbits)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Keep U."""
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        """Map the gradient of the taps (O, n, I) to that of u (O, d, I)."""
+        (basis,) = ctx.saved_tensors
+        return torch.matmul(basis.T, gradients[0]), None, None, None
+
+
 class TiedConv2d(SymmetricConv2d):
     """Stores orthonormal orbit coordinates u (O, d, I); K = U u.
 
@@ -144,18 +183,25 @@ class TiedConv2d(SymmetricConv2d):
     """
 
     basis: Tensor
+    scale: Tensor
 
     def _make_kernel(self, filters: int, inputs: int) -> None:
-        self.register_buffer("basis", orthonormal_basis(self.orbits), persistent=False)
         self.coordinates = nn.Parameter(torch.zeros(filters, self.dimension, inputs))
+
+    def _make_matrices(self, like: Tensor) -> None:
+        basis = orthonormal_basis(self.orbits).to(like)
+        self.register_buffer("basis", basis, persistent=False)
+        # Each row of U has one entry: the scale of the tap's orbit.
+        self.register_buffer("scale", basis.amax(0)[:, None], persistent=False)
 
     @property
     def weight(self) -> Tensor:
         """The effective kernel U u."""
-        return kernel_of_taps(_mix_taps(self.basis, self.coordinates), self.kernel_size)
+        taps = _Spread.apply(self.coordinates, self.basis, self.scale, self.orbits)
+        return kernel_of_taps(taps, self.kernel_size)
 
     def _store(self, taps: Tensor) -> None:
-        self.coordinates.copy_(_mix_taps(self.basis.T, taps))
+        self.coordinates.copy_(self.basis.T @ taps)
 
 
 class ProjectedConv2d(SymmetricConv2d):
@@ -167,8 +213,10 @@ class ProjectedConv2d(SymmetricConv2d):
     projector: Tensor
 
     def _make_kernel(self, filters: int, inputs: int) -> None:
-        self.register_buffer("projector", projector(self.orbits), persistent=False)
         self.full_taps = nn.Parameter(torch.zeros(filters, self.taps, inputs))
+
+    def _make_matrices(self, like: Tensor) -> None:
+        self.register_buffer("projector", projector(self.orbits).to(like), persistent=False)
 
     @property
     def weight(self) -> Tensor:
@@ -188,8 +236,10 @@ class PenaltyConv2d(SymmetricConv2d):
     projector: Tensor
 
     def _make_kernel(self, filters: int, inputs: int) -> None:
-        self.register_buffer("projector", projector(self.orbits), persistent=False)
         self.full_taps = nn.Parameter(torch.zeros(filters, self.taps, inputs))
+
+    def _make_matrices(self, like: Tensor) -> None:
+        self.register_buffer("projector", projector(self.orbits).to(like), persistent=False)
 
     @property
     def weight(self) -> Tensor:

@@ -1,0 +1,60 @@
+"""From a data config to images in memory: one door for all data sets."""
+
+from __future__ import annotations
+
+import hashlib
+
+from symscape.config import DataConfig
+from symscape.data.augment import check_policy
+from symscape.data.images import ImageData, ImageSet, channel_stats
+from symscape.data.split import held_out
+from symscape.errors import ConfigError
+
+
+def load_data(config: DataConfig) -> ImageData:
+    """Load a data set and hold `data.val_fraction` of each class of its training part out.
+
+    The held-out images are the same for every seed: they depend on the labels alone. They are the
+    beginning of the training part, which is stored in an order made for this (see `split`), so
+    both parts share its memory.
+
+    Raises:
+        SymscapeError: the data cannot be had, or does not fit the config.
+    """
+    train, test, classes, content = load_parts(config)
+    check_policy(config.augment, *train.images.shape[2:])
+    cut = held_out(train.labels.numpy(), config.val_fraction)
+    val, kept = train.subset(slice(cut)), train.subset(slice(cut, None))
+    if config.batch_size > len(kept):
+        raise ConfigError(
+            "data.batch_size", config.batch_size, f"larger than the {len(kept)} training images"
+        )
+    mean, std = channel_stats(kept.images)
+    return ImageData(kept, val, test, classes, mean, std, content)
+
+
+def load_parts(config: DataConfig) -> tuple[ImageSet, ImageSet, tuple[str, ...], str]:
+    """Return the training part, the test part, the class names and the content key."""
+    # Each branch imports its own: scikit-learn and torchvision take seconds.
+    if config.name == "folder":
+        from symscape.data.folder import load_folder
+
+        return load_folder(config)
+    if config.name == "digits":
+        from symscape.data.digits import load_digits
+
+        parts = load_digits()
+    else:
+        from symscape.data.cifar import load_cifar
+
+        parts = load_cifar(config.name, config.root)
+    return *parts, pixel_key(*parts[:2])
+
+
+def pixel_key(*parts: ImageSet) -> str:
+    """Return a sha256 of the pixels and labels of all parts (1.5 GB/s)."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.images.permute(0, 2, 3, 1).contiguous().numpy().data)
+        digest.update(part.labels.numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,138 @@
+"""The doors from outside: help, bad input, every experiment."""
+
+from pathlib import Path
+
+import pytest
+
+from symscape.config import (
+    AUGMENTATIONS,
+    DATASETS,
+    STANDARD_WIDTHS,
+    SYMMETRIES,
+    SummaryConfig,
+    TrainConfig,
+)
+from symscape.door import config_keys
+from tests.smoke.door import ROOT, TINY, call
+
+DOORS = sorted(p.stem for p in ROOT.glob("*.py"))
+EXPERIMENTS = sorted(p.stem for p in (ROOT / "cfg" / "experiment").glob("*.yaml"))
+
+
+def test_every_choice_has_a_file():
+    groups = {"symmetry": SYMMETRIES, "model": STANDARD_WIDTHS, "data": DATASETS}
+    for group, names in groups.items():
+        files = (ROOT / "cfg" / group).glob("*.yaml")
+        assert {p.stem for p in files} == set(names)
+
+
+def test_every_config_file_opens_with_the_command_that_uses_it():
+    for path in (ROOT / "cfg").rglob("*.yaml"):
+        head = path.read_text().splitlines()[:2]
+        assert any(line.startswith("# python ") for line in head) or path.stem == "door", path
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_help_and_config_need_no_torch(tmp_path, door):
+    """An import of torch would fail in this environment."""
+    (tmp_path / "torch.py").write_text("raise RuntimeError('torch was imported')")
+    for words in (["--help"], ["--cfg", "job"], ["-sc", "query=bash"]):
+        result = call(
+            tmp_path,
+            door,
+            *words,
+            PYTHONPATH=str(tmp_path),
+            COMP_LINE=f"{door}.py st",
+            COMP_POINT=str(len(f"{door}.py st")),
+        )
+        assert result.returncode == 0, result.stderr
+        assert "torch was imported" not in result.stderr
+        assert "study" in result.stdout
+    assert not (tmp_path / "multirun").exists() and not (tmp_path / "outputs").exists()
+
+
+BAD = {
+    "symmetry=rot91": ("symmetry=rot91", "'rot90'", "hvflip"),
+    "model=resnet19": ("model=resnet19", "resnet18"),
+    "data=cifar": ("data=cifar", "cifar10"),
+    "data.augment=flip": ("data.augment=flip", *AUGMENTATIONS),
+    "optimizer.learning_rate=1": ("optimizer.learning_rate", "'optimizer.lr'"),
+    "lr=1": ("lr", "'optimizer.lr'"),
+    "+nothing=1": ("nothing", "no such key"),
+    "symetry=rot90": ("symetry", "'symmetry'"),
+    "seed=abc": ("seed=abc", "Integer"),
+    "seed=-1": ("seed=-1", ">= 0"),
+    "optimizer.lr=-1": ("optimizer.lr=-1", "> 0"),
+    "optimizer.lr=nan": ("optimizer.lr=nan", "finite"),
+    "trainer.max_epochs=0": ("trainer.max_epochs=0", ">= 1"),
+    "model.kernel_size=4": ("model.kernel_size=4", "3, 5, 7"),
+    "model.kernel_size=[3,5] symmetry=rot90": ("model.kernel_size=[3, 5]", "square"),
+    "symmetry.layers=[blok]": ("symmetry.layers=blok", "'blocks'"),
+    "data=folder": ("data.root", "PATH"),
+    "data=folder data.root=nowhere": ("data.root=nowhere", "no such"),
+    "data=digits data.batch_size=5000": ("data.batch_size=5000",),
+    "study=../x": ("study=../x", "folder"),
+    "seed=[": ("seed=[",),
+    "experiment=slow": ("experiment=slow", "fast"),
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_bad_input_is_one_line_before_any_work(tmp_path, words):
+    result = call(tmp_path, "train", *words.split())
+    assert result.returncode == 1
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
+    for part in BAD[words]:
+        assert part in lines[0]
+
+
+def test_an_empty_folder_is_one_line(tmp_path):
+    (tmp_path / "images").mkdir()
+    result = call(tmp_path, "train", "data=folder", "data.root=images")
+    assert result.returncode == 1 and len(result.stderr.strip().splitlines()) == 1
+    assert "images" in result.stderr
+
+
+def test_the_traceback_is_there_for_who_asks(tmp_path):
+    result = call(tmp_path, "train", "seed=-1", HYDRA_FULL_ERROR="1")
+    assert "Traceback" in result.stderr
+
+
+def test_an_unknown_study_is_one_line(tmp_path):
+    result = call(tmp_path, "summary", "study=none")
+    assert result.returncode == 1 and len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_trains(tmp_path, name):
+    """On digits in place of data that must be downloaded, narrow and short."""
+    small = [w for w in TINY if w != "model=resnet20"]
+    result = call(tmp_path, "train", f"experiment={name}", *small, "symmetry=hvflip")
+    assert result.returncode == 0, result.stderr
+    assert "test accuracy" in result.stdout
+
+
+def test_a_sweep_goes_on_after_a_failure_skips_what_is_done_and_is_shown(tmp_path):
+    words = (*TINY, "study=sweep", "-m", "symmetry=rot90,vanilla")
+    first = call(tmp_path, "train", *words, "optimizer.lr=1e30,0.1")
+    assert first.returncode == 1 and "not finite" in first.stderr
+    shown = call(tmp_path, "summary", "study=sweep", COLUMNS="200")
+    assert shown.returncode == 0
+    assert shown.stdout.count("failed") == 2 and shown.stdout.count("training.png") == 2
+    again = call(tmp_path, "train", *words, "optimizer.lr=0.1")
+    assert again.returncode == 0 and again.stdout.count("nothing to do") == 2
+
+
+def test_config_keys_are_dotted_names():
+    keys = set(config_keys(TrainConfig))
+    assert {"seed", "optimizer.lr", "symmetry.layers", "data"} <= keys
+    assert set(config_keys(SummaryConfig)) == {"study", "root"}
+
+
+def test_runs_land_where_the_command_runs(tmp_path: Path):
+    result = call(tmp_path, "train", *TINY, "symmetry=rot90", "data.augment=true")
+    assert result.returncode == 0, result.stderr
+    folders = list((tmp_path / "multirun" / "default").glob("digits-resnet20-rot90-standard-*"))
+    assert len(folders) == 1
+    assert {p.name for p in tmp_path.iterdir()} == {"multirun"}

@@ -1,0 +1,149 @@
+"""A run that is killed at any moment ends, launched again, with the same bits."""
+
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from symscape.runs.find import find_runs
+from tests.smoke.door import TINY, call, command, environment
+
+EPOCHS = ("trainer.max_epochs=12", "trainer.limit_train_batches=8", "data.augment=true")
+
+
+def launch(folder: Path, *words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command("train", *words),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_until(process: subprocess.Popen[bytes], moment: Callable[[], bool]) -> bool:
+    """Return whether the moment came before the process ended."""
+    while process.poll() is None:
+        if moment():
+            return True
+    return False
+
+
+def final_weights(folder: Path) -> dict[str, str]:
+    (run,) = find_runs(folder / "multirun", "default")
+    assert run.state == "completed"
+    return run.manifest.weights
+
+
+def killed_then_finished(
+    folder: Path, words: tuple[str, ...], moments: list[Callable[[], bool]]
+) -> int:
+    """Kill a process at each moment, then let one finish; return how many kills there were."""
+    kills = 0
+    for moment in moments:
+        process = launch(folder, *words)
+        if wait_until(process, moment):
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    result = call(folder, "train", *words)
+    assert result.returncode == 0, result.stderr
+    return kills
+
+
+@pytest.mark.slow
+def test_sigkill_at_random_moments(tmp_path):
+    words = (*TINY, *EPOCHS)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert call(tmp_path / "a", "train", *words).returncode == 0
+    draw = random.Random(0)
+    run = tmp_path / "b" / "multirun" / "default"
+
+    def after(rows: int, delay: float) -> Callable[[], bool]:
+        """Some time after the metrics have a number of rows."""
+        due: list[float] = []
+
+        def moment() -> bool:
+            tables = list(run.glob("*/seed=0/metrics.csv"))
+            if tables and not due and len(tables[0].read_text().splitlines()) > rows:
+                due.append(time.monotonic() + delay)
+            return bool(due) and time.monotonic() > due[0]
+
+        return moment
+
+    def weights_begin() -> bool:
+        return any(run.glob("*/seed=0/weights/*.part"))
+
+    moments = [weights_begin, *(after(rows, draw.uniform(0, 0.3)) for rows in (1, 3, 6, 8))]
+    assert killed_then_finished(tmp_path / "b", words, moments) >= 4
+    assert final_weights(tmp_path / "a") == final_weights(tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_sigkill_while_a_checkpoint_is_written(tmp_path):
+    """A wide network makes the write long enough to hit."""
+    words = (
+        *(w for w in TINY if "width" not in w and "model" not in w),
+        "model=resnet18",
+        "model.width=48",
+        "trainer.max_epochs=4",
+        "trainer.limit_train_batches=1",
+        "data.batch_size=4",
+        "trajectory=0",
+    )
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert call(tmp_path / "a", "train", *words).returncode == 0
+    run = tmp_path / "b" / "multirun" / "default"
+    halves = []
+
+    def checkpoint_half_written() -> bool:
+        parts = list(run.glob("*/seed=0/checkpoints/last.ckpt.part"))
+        if not parts:
+            return False
+        whole = list(run.glob("*/seed=0/checkpoints/last.ckpt"))
+        halves.append((parts[0], whole))
+        return True
+
+    kills = killed_then_finished(tmp_path / "b", words, [checkpoint_half_written] * 3)
+    assert kills == 3 and halves
+    assert final_weights(tmp_path / "a") == final_weights(tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_in_one_line_and_leaves_a_resumable_run(tmp_path):
+    words = (*TINY, *EPOCHS)
+    process = subprocess.Popen(
+        command("train", *words),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(process, lambda: any(tmp_path.glob("multirun/default/*/seed=0/metrics.csv")))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == "interrupted" and "the same command resumes" in out
+    (run,) = find_runs(tmp_path / "multirun", "default")
+    assert run.state == "interrupted"
+    assert call(tmp_path, "train", *words).returncode == 0
+
+
+@pytest.mark.slow
+def test_two_processes_on_one_run(tmp_path):
+    words = (*TINY, *EPOCHS)
+    first = launch(tmp_path, *words)
+    wait_until(first, lambda: any(tmp_path.glob("multirun/default/*/.seed=0.lock")))
+    second = call(tmp_path, "train", *words)
+    assert first.wait() == 0
+    assert second.returncode == 1
+    assert f"process {first.pid} is at work" in second.stderr
+    assert len(second.stderr.strip().splitlines()) == 1
