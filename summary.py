@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from symscape.config import SummaryConfig
-from symscape.door import register_schemas, run_door, typed
+from symscape.door import call_job, register_schemas, run_door
 
 register_schemas()
 
@@ -14,7 +14,7 @@ def main(config: DictConfig) -> None:
     """Print the table."""
     from symscape.jobs.summary import summarise
 
-    summarise(typed(config, SummaryConfig))
+    call_job(summarise, config, SummaryConfig)
 
 
 if __name__ == "__main__":

@@ -4,17 +4,17 @@ import hydra
 from omegaconf import DictConfig
 
 from symscape.config import TrainConfig
-from symscape.door import register_schemas, run_door, typed
+from symscape.door import call_job, register_schemas, run_door
 
 register_schemas()
 
 
 @hydra.main(version_base="1.3", config_path="cfg", config_name="train")
 def main(config: DictConfig) -> float:
-    """Train what the config describes; return the validation accuracy."""
+    """Train what the config describes; return the test accuracy."""
     from symscape.jobs.train import train
 
-    return train(typed(config, TrainConfig)).figures["test/accuracy"]
+    return call_job(train, config, TrainConfig).figures["test/accuracy"]
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import random
 import statistics
 import tempfile
 import time
@@ -60,7 +61,7 @@ def random_images(count: int) -> ImageData:
 def config_of(model: str, symmetry: str) -> TrainConfig:
     """Return what train.py would build for two epochs of a model, augmented."""
     return TrainConfig(
-        trajectory=5,
+        trajectory=0,
         data=DataConfig(augment=True, batch_size=BATCH),
         model=ModelConfig(name=model),
         symmetry=SymmetryConfig(name=symmetry),
@@ -156,20 +157,22 @@ def compare(model: str, steps: int, rounds: int, hardware: Hardware, console: Co
 def compare_symmetries(model: str, steps: int, hardware: Hardware, console: Console) -> None:
     """Print the time of a training step of each tied symmetry relative to vanilla's.
 
-    One step of each in turn, so that a machine whose speed drifts treats all alike.
+    One step of each in turn, in a random order: a machine whose speed drifts treats all alike.
     """
-    names = ("vanilla", "hflip", "vflip", "hvflip", "rot180", "diag", "rot90", "d4", "random")
-    loops = {name: bare_step(config_of(model, name), hardware) for name in names}
-    times: dict[str, list[float]] = {name: [] for name in names}
+    names = ["vanilla", "hflip", "vflip", "hvflip", "rot180", "diag", "rot90", "d4", "random"]
+    # Vanilla twice: how far apart two equal networks come out is the error of the others.
+    loops = [bare_step(config_of(model, name), hardware) for name in [*names, "vanilla"]]
+    times: list[list[float]] = [[] for _ in loops]
+    order = random.Random(0)
     for _ in range(steps):
-        for name in names:
-            times[name].append(seconds_a_step(loops[name], 1, hardware, warm_up=0))
+        for i in order.sample(range(len(loops)), len(loops)):
+            times[i].append(seconds_a_step(loops[i], 1, hardware, warm_up=0))
     table = Table(title=f"{model}: step relative to vanilla (to reach: 1.03)")
     for column in ("symmetry", "ms median", "ratio of medians"):
         table.add_column(column, justify="right")
-    medians = {name: statistics.median(values[2:]) for name, values in times.items()}
-    for name, median in medians.items():
-        table.add_row(name, f"{median * 1e3:.1f}", f"{median / medians['vanilla']:.3f}")
+    medians = [statistics.median(values[2:]) for values in times]
+    for name, median in zip([*names, "vanilla again"], medians, strict=True):
+        table.add_row(name, f"{median * 1e3:.1f}", f"{median / medians[0]:.3f}")
     console.print(table)
 
 

@@ -10,10 +10,12 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -21,7 +23,10 @@ from symscape.config import SummaryConfig, TrainConfig
 from symscape.errors import SymscapeError, did_you_mean
 
 Config = TypeVar("Config")
+Result = TypeVar("Result")
 INTERRUPTED = 130
+# What the user wishes, read before `run_door` sets the variable for its own end.
+SHOW_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def register_schemas() -> None:
@@ -31,15 +36,41 @@ def register_schemas() -> None:
     store.store(name="summary_schema", node=SummaryConfig)
 
 
+def call_job(job: Callable[[Config], Result], config: DictConfig, schema: type[Config]) -> Result:
+    """Call a job with the composed config as a checked instance of its schema.
+
+    In a single run a user's mistake ends the process here. In a sweep it is raised, so that Hydra
+    says which job failed and goes on with the others.
+    """
+    try:
+        return job(typed(config, schema))
+    except SymscapeError as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN or SHOW_TRACEBACK:
+            raise
+        _stop(f"error: {one_line(error, schema)}", 1)
+
+
 def typed(config: DictConfig, schema: type[Config]) -> Config:
     """Return the composed config as a checked instance of its schema.
 
     Raises:
         ConfigError: a value that its type allows but its meaning does not.
     """
+    known = set(config_keys(schema))
+    for key in _dotted(OmegaConf.to_container(config)):
+        # `+key=value` adds keys that the schema would drop without a word.
+        if key not in known:
+            raise SymscapeError(_unknown_key(key, schema))
     result = OmegaConf.to_object(config)
     assert isinstance(result, schema)
     return result
+
+
+def _dotted(tree: object, prefix: str = "") -> Iterator[str]:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield f"{prefix}{key}"
+            yield from _dotted(value, f"{prefix}{key}.")
 
 
 def run_door(main: Callable[[], object], schema: type) -> None:
@@ -47,7 +78,6 @@ def run_door(main: Callable[[], object], schema: type) -> None:
 
     With HYDRA_FULL_ERROR=1 in the environment the traceback is shown instead.
     """
-    show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Makes Hydra raise its errors, which it would print over many lines.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -55,16 +85,13 @@ def run_door(main: Callable[[], object], schema: type) -> None:
     except KeyboardInterrupt:
         _stop("interrupted", INTERRUPTED)
     except (SymscapeError, HydraException, OmegaConfBaseException) as error:
-        if show_traceback:
+        if SHOW_TRACEBACK:
             raise
         _stop(f"error: {one_line(error, schema)}", 1)
 
 
-def _stop(message: str, status: int) -> None:
+def _stop(message: str, status: int) -> NoReturn:
     print(message, file=sys.stderr)
-    # Not sys.exit: a raised SystemExit would be caught by launchers as a failed job.
-    sys.stdout.flush()
-    sys.stderr.flush()
     raise SystemExit(status)
 
 

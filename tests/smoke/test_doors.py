@@ -114,7 +114,7 @@ def test_every_experiment_trains(tmp_path, name):
 
 
 def test_a_sweep_goes_on_after_a_failure_skips_what_is_done_and_is_shown(tmp_path):
-    words = (*TINY, "study=sweep", "-m", "symmetry=rot90,vanilla")
+    words = ("-m", *TINY, "study=sweep", "symmetry=rot90,vanilla")
     first = call(tmp_path, "train", *words, "optimizer.lr=1e30,0.1")
     assert first.returncode == 1 and "not finite" in first.stderr
     shown = call(tmp_path, "summary", "study=sweep", COLUMNS="200")
