@@ -8,9 +8,10 @@ from torch import nn
 from torch.nn import functional
 
 from symscape.config import GROUPS, PARAMETRIZATIONS, SYMMETRIES
-from symscape.layers.conv import PenaltyConv2d, ProjectedConv2d, SymmetricConv2d, TiedConv2d
+from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.effective import effective_network
 from symscape.layers.factory import ConvFactory, asymmetry, initialise
+from symscape.layers.parametrizations import PenaltyConv2d, ProjectedConv2d, TiedConv2d
 from symscape.symmetry.basis import orthonormal_basis, projector
 from symscape.symmetry.groups import ELEMENTS, GROUP_ELEMENTS, Symmetry
 

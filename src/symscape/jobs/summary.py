@@ -11,6 +11,13 @@ from symscape.config import SummaryConfig
 from symscape.jobs.console import console
 from symscape.runs.find import Run, find_runs, read_figures
 
+CHANGES = {
+    "Δ hflip": "change/hflip",
+    "Δ vflip": "change/vflip",
+    "Δ 90°": "change/rot90",
+    "Δ 180°": "change/rot180",
+}
+
 
 def summarise(config: SummaryConfig) -> list[Run]:
     """Print every run of a study with its final figures, and where its pictures are.
@@ -22,14 +29,14 @@ def summarise(config: SummaryConfig) -> list[Run]:
     table = Table(title=f"study {config.study}", title_justify="left")
     for name in ("data", "model", "symmetry", "augment"):
         table.add_column(name, overflow="fold")
-    for name in ("seed", "test accuracy", "free parameters", "S", "change at 90°"):
+    for name in ("seed", "test accuracy", "free parameters", "S", *CHANGES):
         table.add_column(name, justify="right")
     for run in runs:
         table.add_row(*_cells(run))
     console.print(table)
     console.print(
-        "S: mean over layers of the symmetry of the kernels under all of D4. "
-        "change at 90°: relative change of the logits when test images are turned.",
+        "S: mean over layers of the symmetry of their kernels under all of D4. "
+        "Δ: relative change of the logits when test images are flipped or turned.",
         style="dim",
     )
     for run in (r for r in runs if r.state == "completed"):
@@ -43,7 +50,7 @@ def _cells(run: Run) -> tuple[str, ...]:
     about = (config.data.name, config.model.name, config.symmetry.name, config.data.augment)
     seed = str(config.seed)
     if run.state != "completed":
-        return (*about, seed, run.state, "", "", "")
+        return (*about, seed, run.state, *[""] * (2 + len(CHANGES)))
     figures = read_figures(run.folder)
     return (
         *about,
@@ -51,5 +58,5 @@ def _cells(run: Run) -> tuple[str, ...]:
         f"{figures['test/accuracy']:.2%}",
         f"{figures['free_parameters']:,.0f}",
         f"{figures['symmetry/layer/total']:.3f}",
-        f"{figures.get('change/rot90', math.nan):.1%}",
+        *(f"{figures.get(key, math.nan):.1%}" for key in CHANGES.values()),
     )

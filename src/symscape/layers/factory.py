@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from symscape.layers.conv import PARAMETRIZATIONS, PenaltyConv2d, SymmetricConv2d
+from symscape.layers.conv import SymmetricConv2d
+from symscape.layers.parametrizations import PARAMETRIZATIONS, PenaltyConv2d
 from symscape.symmetry.groups import KernelSize, Symmetry
 
 VANILLA = Symmetry("vanilla")

@@ -1,0 +1,126 @@
+"""The three ways to store a symmetric kernel: tied, projected, penalty.
+
+Shapes as in `layers.conv`: O filters, I input channels a group, n taps, d orbits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symscape.layers.conv import SymmetricConv2d, kernel_of_taps, taps_last
+from symscape.symmetry.basis import orthonormal_basis, projector
+
+
+class _Spread(torch.autograd.Function):
+    """K = U u, by copying each orbit's coordinate to its taps; backwards U^T, a small product.
+
+    A gather is left alone by autocast and costs half of the product; the gradient of a gather
+    would not be deterministic on a GPU.
+    """
+
+    @staticmethod
+    def forward(u: Tensor, basis: Tensor, scale: Tensor, orbits: Tensor) -> Tensor:
+        """Map u (O, d, I) to taps (O, n, I)."""
+        return (u * scale).index_select(1, orbits)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Keep U."""
+        ctx.save_for_backward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        """Map the gradient of the taps (O, n, I) to that of u (O, d, I)."""
+        (basis,) = ctx.saved_tensors
+        return torch.matmul(basis.T, gradients[0]), None, None, None
+
+
+class TiedConv2d(SymmetricConv2d):
+    """Stores orthonormal orbit coordinates u (O, d, I); K = U u.
+
+    SGD on u is projected SGD on K, weight decay is that of K, and the Hessian in u is U^T H U.
+    """
+
+    basis: Tensor
+    scale: Tensor
+
+    def _make_kernel(self, filters: int, inputs: int) -> None:
+        self.coordinates = nn.Parameter(torch.zeros(filters, self.dimension, inputs))
+
+    def _make_matrices(self, like: Tensor) -> None:
+        basis = orthonormal_basis(self.orbits).to(like)
+        self.register_buffer("basis", basis, persistent=False)
+        # Each row of U has one entry: the scale of the tap's orbit.
+        self.register_buffer("scale", basis.amax(0)[:, None], persistent=False)
+
+    @property
+    def weight(self) -> Tensor:
+        """The effective kernel U u."""
+        taps = _Spread.apply(self.coordinates, self.basis, self.scale, self.orbits)
+        return kernel_of_taps(taps, self.kernel_size)
+
+    def _store(self, taps: Tensor) -> None:
+        self.coordinates.copy_(self.basis.T @ taps)
+
+
+class _FullKernelConv2d(SymmetricConv2d):
+    """Stores full kernels as taps (O, n, I)."""
+
+    projector: Tensor
+
+    def _make_kernel(self, filters: int, inputs: int) -> None:
+        self.full_taps = nn.Parameter(torch.zeros(filters, self.taps, inputs))
+
+    def _make_matrices(self, like: Tensor) -> None:
+        self.register_buffer("projector", projector(self.orbits).to(like), persistent=False)
+
+    def _store(self, taps: Tensor) -> None:
+        self.full_taps.copy_(taps)
+
+    def _projected(self) -> Tensor:
+        """Return P W (O, n, I), in the kernel's own precision also under autocast."""
+        with torch.autocast(self.full_taps.device.type, enabled=False):
+            return torch.matmul(self.projector, self.full_taps)
+
+
+class ProjectedConv2d(_FullKernelConv2d):
+    """Stores a full kernel W; K = P W.
+
+    The asymmetric part of W gets no gradient and only decays. Earlier work trained so.
+    """
+
+    @property
+    def weight(self) -> Tensor:
+        """The effective kernel P W."""
+        return kernel_of_taps(self._projected(), self.kernel_size)
+
+
+class PenaltyConv2d(_FullKernelConv2d):
+    """Stores a plain kernel K, whose asymmetry the training loss can punish.
+
+    It starts as a vanilla kernel does: both initialisations are the unprojected draw.
+    """
+
+    @property
+    def weight(self) -> Tensor:
+        """The stored kernel."""
+        return kernel_of_taps(self.full_taps, self.kernel_size)
+
+    @torch.no_grad()
+    def start_from(self, kernel: Tensor, init: str) -> None:
+        """Start from the vanilla kernel draw itself."""
+        self._store(taps_last(kernel))
+
+    def asymmetry(self) -> Tensor:
+        """Return ||(I - P) K||^2, a scalar that carries a gradient."""
+        return (self.full_taps - self._projected()).square().sum()
+
+
+PARAMETRIZATIONS: dict[str, type[SymmetricConv2d]] = {
+    "tied": TiedConv2d,
+    "projected": ProjectedConv2d,
+    "penalty": PenaltyConv2d,
+}

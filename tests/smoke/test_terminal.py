@@ -1,0 +1,41 @@
+"""What a person at a terminal sees."""
+
+import os
+import pty
+import subprocess
+
+import pytest
+
+from tests.smoke.door import TINY, command, environment
+
+
+def screen(words: tuple[str, ...], folder: os.PathLike[str]) -> str:
+    """Return all that a door writes to a terminal of 120 columns."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        command("train", *words),
+        cwd=folder,
+        env=environment(COLUMNS="120", LINES="40", TERM="xterm-256color"),
+        stdout=follower,
+        stderr=follower,
+        stdin=follower,
+    )
+    os.close(follower)
+    shown = b""
+    try:
+        while data := os.read(leader, 65536):
+            shown += data
+    except OSError:  # Linux reports the end of a terminal so.
+        pass
+    os.close(leader)
+    assert process.wait() == 0
+    return shown.decode(errors="replace")
+
+
+@pytest.mark.slow
+def test_the_bar_shows_speed_loss_accuracy_and_remaining_time(tmp_path):
+    words = (*TINY, "trainer.max_epochs=8", "trainer.limit_train_batches=20")
+    shown = screen(words, tmp_path)
+    for part in ("images/s", "loss", "val ", "left", "epoch", "%", "━"):
+        assert part in shown
+    assert "test accuracy" in shown and "├── data" in shown
