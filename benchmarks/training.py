@@ -178,7 +178,7 @@ def compare_symmetries(model: str, steps: int, hardware: Hardware, console: Cons
 
 def main() -> None:
     """Measure what the arguments name."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--models", nargs="+", default=list(WIDTHS), choices=list(WIDTHS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=None, help="steps an epoch and a timing")

@@ -129,6 +129,9 @@ def _module(config: TrainConfig, data: ImageData, batches: int) -> Classifier:
 def _trainer(
     config: TrainConfig, hardware: Hardware, loggers: Loggers, callbacks: list[pl.Callback]
 ) -> pl.Trainer:
+    # On CPUs the operations used here are deterministic as they are. Filling fresh memory, which
+    # torch adds to the deterministic mode, costs time and changes no result.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     with _quiet():
         return pl.Trainer(
             accelerator=hardware.accelerator,
@@ -137,7 +140,7 @@ def _trainer(
             max_epochs=config.trainer.max_epochs,
             logger=loggers or False,
             callbacks=callbacks,
-            deterministic=True,
+            deterministic=hardware.accelerator == "gpu",
             num_sanity_val_steps=0,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -155,9 +158,11 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
-        yield
-    for logger, level in zip(noisy, levels, strict=True):
-        logger.setLevel(level)
+        try:
+            yield
+        finally:
+            for logger, level in zip(noisy, levels, strict=True):
+                logger.setLevel(level)
 
 
 @contextmanager
@@ -167,9 +172,8 @@ def _one_line_errors(checkpoint: Path | None) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise SymscapeError("the GPU is out of memory; try a smaller data.batch_size") from error
     except Exception as error:
-        if checkpoint is None or (
-            "state_dict" not in str(error) and "weights_only" not in str(error).lower()
-        ):
+        foreign = any(sign in str(error) for sign in ("state_dict", "weights_only", "Weights only"))
+        if checkpoint is None or not foreign:
             raise
         reason = str(error).strip().splitlines()[0]
         raise SymscapeError(f"{checkpoint}: not a checkpoint of this run ({reason})") from error
