@@ -89,6 +89,9 @@ def whole_stack(config: TrainConfig, data: ImageData, hardware: Hardware) -> flo
 def bare_step(config: TrainConfig, hardware: Hardware) -> Callable[[], None]:
     """Return (b): one training step of the config's network on one resident batch."""
     device = hardware.device
+    # (a) trains deterministically on a GPU; the limit need not.
+    torch.use_deterministic_algorithms(False)
+    torch.backends.cudnn.benchmark = True
     network = build_network(config.model, config.symmetry, in_channels=3, classes=10, seed=0)
     network.to(device)
     images = torch.randn(BATCH, 3, 32, 32, device=device)

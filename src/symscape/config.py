@@ -62,6 +62,7 @@ class SymmetryConfig:
         check_number("symmetry.seed", self.seed, at_least=0)
         for role in self.layers:
             check_choice("symmetry.layers", role, LAYER_ROLES)
+        self.layers = [role for role in LAYER_ROLES if role in self.layers]
 
 
 @dataclass
@@ -91,8 +92,7 @@ class ModelConfig:
             raise ConfigError(
                 "model.kernel_size", self.kernel_size, "allowed are 3, 5, 7 or a pair"
             )
-        if len(sizes) == 2:
-            self.kernel_size = sizes[0] if sizes[0] == sizes[1] else list(sizes)
+        self.kernel_size = sizes[0] if len(set(sizes)) == 1 else list(sizes)
 
 
 @dataclass

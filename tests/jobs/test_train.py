@@ -117,6 +117,33 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(finished, tmp
     assert final_hash(other) != final_hash(result)
 
 
+def test_force_that_cannot_start_leaves_the_old_run(tmp_path, finished):
+    config = tiny(tmp_path, trainer={"max_epochs": 1})
+    folder = train(config).folder
+    bad = tiny(tmp_path, trainer={"max_epochs": 1, "accelerator": "gpu"}, force=True)
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ConfigError, match="no GPU is visible"):
+        train(bad)
+    assert open_run(folder).state == "completed"
+
+
+def test_weights_of_another_run_are_not_loaded(tmp_path, finished):
+    folder = train(tiny(tmp_path, seed=5, trainer={"max_epochs": 1})).folder
+    theirs = weights_path(finished[1].folder).read_bytes()
+    weights_path(folder).write_bytes(theirs)
+    with pytest.raises(SymscapeError, match="not the weights that"):
+        load_network(open_run(folder))
+
+
+def test_a_network_with_kernels_that_are_not_square(tmp_path):
+    config = tiny(tmp_path, model={"kernel_size": [3, 5]}, symmetry={"name": "hvflip"})
+    result = train(config)
+    assert "symmetry/layer/hv" in result.figures
+    assert "symmetry/layer/total" not in result.figures
+    json.loads((result.folder / "metrics.json").read_text(), parse_constant=pytest.fail)
+
+
 def test_force_sets_the_old_run_aside(tmp_path):
     config = tiny(tmp_path, trainer={"max_epochs": 1})
     first = train(config)
@@ -183,7 +210,7 @@ def test_a_resumed_run_keeps_the_precision_it_began_with(tmp_path, monkeypatch):
     assert read_manifest(folder).resolved["precision"] == before
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
     config = tiny(tmp_path, optimizer=OptimizerConfig(lr=1e30))
     with pytest.raises(SymscapeError, match=r"loss=(nan|inf) at step \d+: not finite") as error:
         train(config)
@@ -192,18 +219,26 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(tmp_pat
     assert "\n" not in str(error.value)
 
 
-def test_a_run_that_fails_later_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
-    def poison():
-        raise SymscapeError("loss=nan: not finite")
+def test_weights_that_the_last_step_spoils_never_reach_the_checkpoint(tmp_path, monkeypatch):
+    original = Recorder.on_train_batch_end
 
-    stop_in_epoch(monkeypatch, 1, poison)
-    config = tiny(tmp_path)
-    with pytest.raises(SymscapeError):
+    def spoil(self, trainer, pl_module, *rest):
+        original(self, trainer, pl_module, *rest)
+        if trainer.global_step == 6:
+            with torch.no_grad():
+                pl_module.network.head.weight[0, 0] = math.inf
+
+    monkeypatch.setattr(Recorder, "on_train_batch_end", spoil)
+    config = tiny(tmp_path, data={"val_fraction": 0.0})
+    with pytest.raises(SymscapeError, match="not finite"):
         train(config)
     run = find_runs(tmp_path, "tests")[0]
     assert run.state == "failed"
-    assert (run.folder / "checkpoints" / "last.ckpt").exists()
     assert not (run.folder / "weights" / "final.safetensors").exists()
+    kept = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert kept["global_step"] == 3
+    assert all(t.isfinite().all() for t in kept["state_dict"].values())
+    monkeypatch.setattr(Recorder, "on_train_batch_end", original)
     assert train(config).trained, "launching a failed run again resumes it"
     assert open_run(run.folder).state == "completed"
 
@@ -253,17 +288,20 @@ def test_the_malicious_object_is_a_danger_when_unpickled(tmp_path):
     assert (tmp_path / "mark").exists()
 
 
-def test_a_checkpoint_of_another_network_is_one_line(tmp_path, monkeypatch):
+@pytest.mark.parametrize("change", [{"model": {"width": 5}}, {"seed": 1}], ids=["width", "seed"])
+def test_a_checkpoint_of_another_run_is_one_line(tmp_path, monkeypatch, change):
     stop_in_epoch(monkeypatch, 1, lambda: os.kill(os.getpid(), signal.SIGINT))
     config = tiny(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         train(config)
     path = find_runs(tmp_path, "tests")[0].folder / "checkpoints" / "last.ckpt"
-    wide = train(tiny(tmp_path / "wide", model={"width": 5}))
-    path.write_bytes((wide.folder / "checkpoints" / "last.ckpt").read_bytes())
-    with pytest.raises(SymscapeError, match="not a checkpoint of this run") as error:
+    other = train(tiny(tmp_path / "other", **change))
+    path.write_bytes((other.folder / "checkpoints" / "last.ckpt").read_bytes())
+    with pytest.raises(
+        SymscapeError, match=r"not a checkpoint of this run|its checkpoint is one of"
+    ) as error:
         train(config)
-    assert str(path) in str(error.value) and "\n" not in str(error.value)
+    assert str(path.parents[1]) in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("precision", ["float64", "bfloat16"])

@@ -201,7 +201,7 @@ def test_a_foreign_config_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(SymscapeError) as error:
         read_config(tmp_path)
-    assert "\n" not in str(error.value)
+    one_line(error, path)
 
 
 def hold(folder: Path, ready, die: bool) -> None:

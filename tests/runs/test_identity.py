@@ -9,6 +9,7 @@ from symscape.config import (
     LoggerConfig,
     ModelConfig,
     OptimizerConfig,
+    SchedulerConfig,
     SymmetryConfig,
     TrainConfig,
     TrainerConfig,
@@ -44,6 +45,8 @@ def test_defaults_leave_only_names():
         {"data": DataConfig(root="somewhere")},
         {"model": ModelConfig(width=64)},
         {"symmetry": SymmetryConfig(init="plain", parametrization="projected", like="d4")},
+        {"symmetry": SymmetryConfig(layers=["shortcuts", "stem", "blocks"])},
+        {"scheduler": SchedulerConfig(warmup=0.1)},
     ],
     ids=str,
 )

@@ -27,10 +27,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_a_full_disk_is_one_line_and_a_larger_one_finishes_the_run(small_disk, tmp_path):
-    result = call(small_disk, "train", *WORDS)
-    assert result.returncode == 1
-    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
-    assert "No space left" in result.stderr
+    for _ in ("the disk fills", "the disk is full already"):
+        result = call(small_disk, "train", *WORDS)
+        assert result.returncode == 1
+        assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+        assert "No space left" in result.stderr
     whole = [p for p in small_disk.rglob("*") if p.is_file() and p.suffix != ".part"]
     assert not any(p.suffix == ".part" for p in small_disk.rglob("*")), "half files are cleared"
     assert whole, "what was written before is kept"

@@ -85,6 +85,8 @@ def test_bad_input_is_one_line_before_any_work(tmp_path, words):
     assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
     for part in BAD[words]:
         assert part in lines[0]
+    left = [p for p in tmp_path.rglob("*") if p.is_file() and not p.name.endswith(".lock")]
+    assert not left, "nothing but a released lock"
 
 
 def test_an_empty_folder_is_one_line(tmp_path):

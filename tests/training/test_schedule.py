@@ -41,9 +41,12 @@ def test_onecycle_rises_to_one_and_falls_towards_zero():
     assert factors("onecycle", 4, warmup=0.0)[0] == 1
 
 
-@given(st.sampled_from(["steps", "cosine", "onecycle"]), st.integers(1, 300))
-def test_rates_stay_within_the_base_rate(name, total):
-    assert all(0 < rate <= 1 for rate in factors(name, total))
+@given(st.sampled_from(["steps", "cosine", "onecycle"]), st.integers(1, 300), st.floats(0, 0.999))
+def test_rates_stay_within_the_base_rate(name, total, warmup):
+    assert all(0 < rate <= 1 for rate in factors(name, total, warmup=warmup))
+    # The scheduler asks for one more than there are steps.
+    config = SchedulerConfig(name=name, warmup=warmup)
+    assert 0 <= learning_rate_factor(total, total, config) <= 1
 
 
 @given(st.integers(0, 50), st.integers(1, 40_000))

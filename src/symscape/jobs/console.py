@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 from rich.tree import Tree
+
+from symscape.runs.files import cannot_write
 
 console = Console(highlight=False, soft_wrap=True)
 log = logging.getLogger("symscape")
@@ -42,22 +45,26 @@ class _LogFile(logging.FileHandler):
 @contextmanager
 def logged_to(path: Path) -> Iterator[None]:
     """Write the log lines to a file too, after what earlier attempts left there."""
-    handler = _LogFile(path, encoding="utf-8")
+    try:
+        handler = _LogFile(path, encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(path, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     log.addHandler(handler)
     try:
         yield
     finally:
         log.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # Closing flushes once more what the disk had no room for.
+            handler.close()
 
 
 def show_config(config: Any, title: str) -> None:
     """Print a config as a tree, and put it into the log."""
-    tree = Tree(title)
+    tree = Tree(Text(title))
     _branch(tree, config)
     with console.capture() as capture:
-        console.print(tree, markup=False)
+        console.print(tree)
     log.info(capture.get().rstrip())
 
 
@@ -67,4 +74,4 @@ def _branch(tree: Tree, group: Any) -> None:
         if is_dataclass(value):
             _branch(tree.add(name), value)
         else:
-            tree.add(f"{name}: {value}")
+            tree.add(Text(f"{name}: {value}"))

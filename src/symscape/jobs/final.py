@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
 from symscape.data.images import ImageData
+from symscape.errors import SymscapeError
 from symscape.landscape.evaluation import evaluate
 from symscape.layers.effective import effective_network
 from symscape.models.build import free_parameters
@@ -29,16 +32,20 @@ def final_figures(network: nn.Module, data: ImageData, hardware: Hardware) -> di
     plain = effective_network(network).to(hardware.device, hardware.dtype).eval()
     test = make_batches(data.test, data, hardware, batch_size=EVALUATION_BATCH, shuffle=False)
     result = evaluate(plain, test)
+    if not math.isfinite(result.loss):
+        raise SymscapeError(f"test/loss={result.loss}: not finite")
     count = min(CHANGE_IMAGES, len(data.test))
     chosen = torch.linspace(0, len(data.test) - 1, count).round().long()
     few = data.test.subset(chosen)
     some = make_batches(few, data, hardware, batch_size=EVALUATION_BATCH, shuffle=False)
     changes = output_change(plain, (images for images, _ in some))
     means = mean_over_layers(measure_network(plain))
-    return {
+    figures = {
         "test/loss": result.loss,
         "test/accuracy": result.accuracy,
         **{f"change/{name}": value for name, value in changes.items()},
         **{f"symmetry/{kind}/{group}": value for (kind, group), value in means.items()},
         "free_parameters": free_parameters(network),
     }
+    # A kernel that is not square has no S under turns: what is not a number is left out.
+    return {name: value for name, value in figures.items() if math.isfinite(value)}

@@ -26,9 +26,13 @@ def interruptible() -> Iterator[None]:
         yield
         return
 
+    stopped = False
+
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
+        nonlocal stopped
+        if stopped:
+            return
+        stopped = True
         raise Interrupted(signal.Signals(number).name)
 
     before = [signal.signal(each, stop) for each in SIGNALS]

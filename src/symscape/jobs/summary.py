@@ -57,6 +57,6 @@ def _cells(run: Run) -> tuple[str, ...]:
         seed,
         f"{figures['test/accuracy']:.2%}",
         f"{figures['free_parameters']:,.0f}",
-        f"{figures['symmetry/layer/total']:.3f}",
+        f"{figures.get('symmetry/layer/total', math.nan):.3f}",
         *(f"{figures.get(key, math.nan):.1%}" for key in CHANGES.values()),
     )

@@ -61,9 +61,8 @@ def train(config: TrainConfig) -> TrainResult:
         log.info(f"{folder} is completed: nothing to do (force=true trains it anew)")
         return TrainResult(folder, figures, trained=False)
     with locked(folder):
-        if config.force:
-            _set_aside(folder)
-        elif (figures := _completed(folder)) is not None:
+        if not config.force and (figures := _completed(folder)) is not None:
+            log.info(f"{folder} was completed by another process meanwhile")
             return TrainResult(folder, figures, trained=False)
         return _train_locked(config, content, folder)
 
@@ -86,16 +85,19 @@ def _train_locked(config: TrainConfig, content: str, folder: Path) -> TrainResul
     from symscape.data.load import load_data
     from symscape.training.hardware import resolve_hardware
 
-    before = read_manifest(folder)
+    before = None if config.force else read_manifest(folder)
     hardware = resolve_hardware(config.trainer, before.resolved if before else {})
     data = load_data(config.data)
+    _check_same_data(before, data, folder)
+    if config.force:
+        _set_aside(folder)
     manifest = before or _new_manifest(config, content)
-    manifest.status, manifest.message = "running", ""
+    manifest.status, manifest.message, manifest.finished = "running", "", ""
     manifest.started.append(now())
     manifest.versions, manifest.git_commit = package_versions(), git_commit()
     manifest.resolved, manifest.data = hardware.as_dict(), _describe(data)
-    write_manifest(folder, manifest)
     write_config(folder, config)
+    write_manifest(folder, manifest)  # What makes the folder a run comes last.
     with logged_to(folder / "train.log"):
         show_config(config, f"{manifest.name} seed={config.seed}")
         log.info(f"{'resuming' if before else 'training'} in {folder}")
@@ -104,6 +106,12 @@ def _train_locked(config: TrainConfig, content: str, folder: Path) -> TrainResul
             figures = _run(config, data, hardware, folder, manifest)
         _report(folder, figures)
     return TrainResult(folder, figures, trained=True)
+
+
+def _check_same_data(before: Manifest | None, data: ImageData, folder: Path) -> None:
+    """Refuse to go on with other images than the run began with."""
+    if before and before.data and before.data["content"] != data.content:
+        raise SymscapeError(f"{folder}: it began with other images; force=true trains anew")
 
 
 def _new_manifest(config: TrainConfig, content: str) -> Manifest:
@@ -183,7 +191,7 @@ def _train_and_test(
     manifest.weights = fitted.hashes
     write_manifest(folder, manifest)
     figures = final_figures(fitted.network, data, hardware)
-    write_text(folder / "metrics.json", json.dumps(figures, indent=2) + "\n")
+    write_text(folder / "metrics.json", json.dumps(figures, indent=2, allow_nan=False) + "\n")
     return figures, draw_run(folder)
 
 

@@ -28,11 +28,17 @@ def read_config(folder: Path) -> TrainConfig:
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(entries, dict) or "${" in str(entries):
-            raise SymscapeError(f"{path}: damaged, or not a run's config")
+            raise SymscapeError("no tree of plain values")
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainConfig), entries))
     except FileNotFoundError:
         raise SymscapeError(f"{path}: no such file") from None
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+    except (
+        yaml.YAMLError,
+        OmegaConfBaseException,
+        UnicodeDecodeError,
+        OSError,
+        SymscapeError,
+    ) as error:
         reason = str(error).splitlines()[0]
         raise SymscapeError(f"{path}: damaged, or not a run's config ({reason})") from error
     assert isinstance(config, TrainConfig)

@@ -98,7 +98,9 @@ def load_network(run: Run, step: str = "final") -> nn.Module:
     from symscape.runs.weights import fill_network, read_weights
 
     path = weights_path(run.folder, step)
-    state, _ = read_weights(path)
+    state, metadata = read_weights(path)
+    if run.manifest.weights.get(path.stem, metadata["sha256"]) != metadata["sha256"]:
+        raise SymscapeError(f"{path}: not the weights that {run.folder}/manifest.json names")
     data = run.manifest.data
     network = build_plain(
         run.config.model, in_channels=data["channels"], classes=len(data["classes"])

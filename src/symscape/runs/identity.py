@@ -25,6 +25,12 @@ NOT_IDENTITY = {
     "trainer": ("name", "accelerator"),
 }
 
+SCHEDULER_READS = {
+    "scheduler.milestones": "steps",
+    "scheduler.gamma": "steps",
+    "scheduler.warmup": "onecycle",
+}
+
 
 def identity(config: TrainConfig, content: str) -> dict[str, Any]:
     """Return the settings that make a run what it is, as a tree without values at their default.
@@ -53,8 +59,10 @@ def _changed(group: Any) -> dict[str, Any]:
 
 
 def _matters(key: str, config: TrainConfig) -> bool:
-    """Leave out options that the chosen symmetry does not read."""
+    """Leave out options that the chosen symmetry or schedule does not read."""
     symmetry = config.symmetry
+    if key in SCHEDULER_READS:
+        return config.scheduler.name == SCHEDULER_READS[key]
     if key in ("symmetry.like", "symmetry.seed"):
         return symmetry.name == "random"
     if key == "symmetry.strength":

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from symscape.errors import SymscapeError
 from symscape.runs.files import cannot_write
+
+ATTEMPTS = 5
 
 
 @contextmanager
@@ -28,20 +31,28 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
-        _take(handle, folder)
+        _take(handle, folder, path)
         yield
     finally:
         os.close(handle)
 
 
-def _take(handle: int, folder: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(handle, 32, 0).decode(errors="replace").strip()
-        raise SymscapeError(f"{folder}: process {holder} is at work on this run") from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, str(os.getpid()).encode(), 0)
+def _take(handle: int, folder: Path, path: Path) -> None:
+    for attempt in range(ATTEMPTS):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            # A look at the lock by `is_locked` takes it for an instant too.
+            if attempt == ATTEMPTS - 1:
+                holder = os.pread(handle, 32, 0).decode(errors="replace").strip()
+                raise SymscapeError(f"{folder}: process {holder} is at work on this run") from None
+            time.sleep(0.05)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+    with suppress(OSError):  # The name of the holder is a courtesy; a full disk may refuse it.
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
 
 
 def is_locked(folder: Path) -> bool:

@@ -66,7 +66,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         return Manifest(**{key: value for key, value in entries.items() if key in known})
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OSError) as error:
         raise SymscapeError(f"{path}: damaged, or not a run's manifest ({error!r})") from error
 
 

@@ -32,6 +32,7 @@ class Measure:
 
     layer: str
     depth: int
+    kernel_size: KernelSize
     kind: str
     group: str
     value: float
@@ -105,7 +106,7 @@ def _both(layer: str, depth: int, kernel: Tensor) -> Iterator[Measure]:
                 reason = "kernel is zero"
             else:
                 value = _score_of_gram(gram, _size(kernel), elements)
-            yield Measure(layer, depth, kind, group, value, reason)
+            yield Measure(layer, depth, _size(kernel), kind, group, value, reason)
 
 
 def mean_over_layers(measures: Iterable[Measure]) -> dict[tuple[str, str], float]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from rich.console import Console
 from torch import nn
 
@@ -20,7 +21,7 @@ from symscape.data.batches import Batches
 from symscape.data.images import ImageData, ImageSet
 from symscape.errors import SymscapeError
 from symscape.models.build import build_network
-from symscape.training.checkpoint import LastCheckpoint, whole_checkpoint
+from symscape.training.checkpoint import LastCheckpoint, PlainCheckpointIO, whole_checkpoint
 from symscape.training.hardware import LIGHTNING_PRECISION, Hardware
 from symscape.training.loggers import Loggers
 from symscape.training.module import Classifier
@@ -88,7 +89,7 @@ def fit(
 
     recorder = Recorder(folder, steps, metadata, images, announce)
     callbacks = [recorder, bar, LastCheckpoint(folder / "checkpoints" / "last.ckpt")]
-    trainer = _trainer(config, hardware, loggers, callbacks)
+    trainer = _trainer(config, hardware, folder, loggers, callbacks)
     val = make_batches(data.val, data, hardware, batch_size=EVALUATION_BATCH, shuffle=False)
     try:
         with _quiet(), _one_line_errors(checkpoint):
@@ -127,15 +128,24 @@ def _module(config: TrainConfig, data: ImageData, batches: int) -> Classifier:
 
 
 def _trainer(
-    config: TrainConfig, hardware: Hardware, loggers: Loggers, callbacks: list[pl.Callback]
+    config: TrainConfig,
+    hardware: Hardware,
+    folder: Path,
+    loggers: Loggers,
+    callbacks: list[pl.Callback],
 ) -> pl.Trainer:
+    # Float32 means float32: on a GPU, convolutions would round their inputs to 10 bits.
+    torch.backends.cudnn.allow_tf32 = False
     # On CPUs the operations used here are deterministic as they are. Filling fresh memory, which
     # torch adds to the deterministic mode, costs time and changes no result.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     with _quiet():
         return pl.Trainer(
             accelerator=hardware.accelerator,
             devices=1,
+            # Not what a batch system's variables suggest: Lightning would then requeue by itself.
+            plugins=[LightningEnvironment(), PlainCheckpointIO()],
+            default_root_dir=folder,
             precision=LIGHTNING_PRECISION[hardware.precision],  # type: ignore[arg-type]
             max_epochs=config.trainer.max_epochs,
             logger=loggers or False,
@@ -172,8 +182,7 @@ def _one_line_errors(checkpoint: Path | None) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise SymscapeError("the GPU is out of memory; try a smaller data.batch_size") from error
     except Exception as error:
-        foreign = any(sign in str(error) for sign in ("state_dict", "weights_only", "Weights only"))
-        if checkpoint is None or not foreign:
+        if checkpoint is None or "Error(s) in loading state_dict" not in str(error):
             raise
         reason = str(error).strip().splitlines()[0]
         raise SymscapeError(f"{checkpoint}: not a checkpoint of this run ({reason})") from error

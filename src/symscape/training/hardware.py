@@ -39,7 +39,7 @@ class Hardware:
 
 
 def resolve_hardware(config: TrainerConfig, before: dict[str, str]) -> Hardware:
-    """Return what to run on; a resumed run keeps the precision it began with.
+    """Return what to run on; a resumed run keeps what `auto` became at its start.
 
     Args:
         config: the request, in which `auto` may stand.
@@ -49,11 +49,12 @@ def resolve_hardware(config: TrainerConfig, before: dict[str, str]) -> Hardware:
         ConfigError: a GPU is asked for and none is there.
     """
     has_gpu = torch.cuda.is_available()
-    if config.accelerator == "gpu" and not has_gpu:
-        raise ConfigError("trainer.accelerator", "gpu", "no GPU is visible; allowed are auto, cpu")
-    accelerator = (
-        config.accelerator if config.accelerator != "auto" else "gpu" if has_gpu else "cpu"
-    )
+    accelerator = config.accelerator
+    if accelerator == "auto":
+        accelerator = before.get("accelerator") or ("gpu" if has_gpu else "cpu")
+    if accelerator == "gpu" and not has_gpu:
+        began = "the run began on one; " if before else ""
+        raise ConfigError("trainer.accelerator", config.accelerator, f"{began}no GPU is visible")
     precision = config.precision
     if precision == "auto":
         native = _native_bfloat16(accelerator)

@@ -35,10 +35,10 @@ class Tally(nn.Module):
         self.loss.update(loss, len(labels))
         self.accuracy.update(logits, labels)
 
-    def read(self) -> tuple[float, float]:
-        """Return (mean loss, accuracy) since the last call; NaN where nothing was counted."""
+    def read(self) -> tuple[float, float] | None:
+        """Return (mean loss, accuracy) since the last call; None where nothing was counted."""
         if not self.loss.update_called:
-            return math.nan, math.nan
+            return None
         values = float(self.loss.compute()), float(self.accuracy.compute())
         self.loss.reset()
         self.accuracy.reset()
@@ -97,6 +97,12 @@ class Classifier(pl.LightningModule):
                 f"loss={float(loss)} at step {self.global_step}: not finite; "
                 f"try a smaller optimizer.lr than {self.optimizer_config.lr}"
             )
+
+    def check_weights(self) -> None:
+        """Raise SymscapeError where a parameter or buffer is NaN or infinite."""
+        state = self.network.state_dict().values()
+        if not all(bool(t.isfinite().all()) for t in state if t.is_floating_point()):
+            self.check_finite(math.nan)
 
     def configure_optimizers(self) -> Any:
         """Return SGD with a schedule that moves every step."""

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Callback
 
+from symscape.errors import SymscapeError
 from symscape.layers.effective import effective_state
 from symscape.runs.find import weights_path
 from symscape.runs.tables import Row, Value, append_rows, keep_epochs
 from symscape.runs.weights import save_weights
 from symscape.symmetry.measures import (
     Measure,
-    convolution_kernels,
     mean_over_layers,
     measure_network,
     null_band,
@@ -82,6 +82,8 @@ class Recorder(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
     ) -> None:
         """Keep the weights where the trajectory wants them, and the time of the last batch."""
+        if trainer.is_last_batch and pl_module.device.type == "cuda":
+            torch.cuda.synchronize()  # Else the clock would stop with work still queued.
         self.train_seconds = time.perf_counter() - self.epoch_start
         if trainer.global_step in self.steps:
             self._keep(pl_module, str(trainer.global_step), trainer.global_step)
@@ -89,9 +91,12 @@ class Recorder(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the epoch's row; it comes before the checkpoint of the epoch."""
         assert isinstance(pl_module, Classifier)
-        train_loss, train_accuracy = pl_module.fit_tally.read()
-        pl_module.check_finite(train_loss)
-        val_loss, val_accuracy = pl_module.val_tally.read()
+        train, val = pl_module.fit_tally.read(), pl_module.val_tally.read()
+        assert train is not None
+        for loss, _ in filter(None, (train, val)):
+            pl_module.check_finite(loss)
+        # The last step may have spoilt weights that no loss has seen yet.
+        pl_module.check_weights()
         epoch = trainer.current_epoch + 1
         measures = self._write_symmetry(pl_module, epoch)
         means = {f"symmetry/{k}/{g}": v for (k, g), v in mean_over_layers(measures).items()}
@@ -99,10 +104,10 @@ class Recorder(Callback):
             "epoch": epoch,
             "step": trainer.global_step,
             "lr": self.lr,
-            "train/loss": train_loss,
-            "train/accuracy": train_accuracy,
-            "val/loss": "" if math.isnan(val_loss) else val_loss,
-            "val/accuracy": "" if math.isnan(val_accuracy) else val_accuracy,
+            "train/loss": train[0],
+            "train/accuracy": train[1],
+            "val/loss": val[0] if val else "",
+            "val/accuracy": val[1] if val else "",
             "seconds": round(time.perf_counter() - self.epoch_start, 3),
             "images_per_second": round(self.images_per_epoch / self.train_seconds, 1),
             **means,
@@ -131,24 +136,30 @@ class Recorder(Callback):
     def _write_symmetry(self, module: pl.LightningModule, epoch: int) -> list[Measure]:
         assert isinstance(module, Classifier)
         measures = measure_network(module.network)
-        sizes = {n: (k.shape[-2], k.shape[-1]) for n, k in convolution_kernels(module.network)}
-        rows = [_symmetry_row(epoch, m, sizes[m.layer]) for m in measures]
+        rows = [_symmetry_row(epoch, m) for m in measures]
         if rows:
             append_rows(self.folder / "symmetry.csv", rows)
         return measures
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps: the hashes of the weights written so far."""
-        return {"hashes": dict(self.hashes)}
+        """Return what a checkpoint keeps: whose it is, the hashes of the weights so far."""
+        return {"run": dict(self.metadata), "hashes": dict(self.hashes)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the hashes of an interrupted run."""
+        """Take up an interrupted run.
+
+        Raises:
+            SymscapeError: the checkpoint is another run's.
+        """
+        if state["run"] != self.metadata:
+            other = f"{state['run'].get('name')} seed={state['run'].get('seed')}"
+            raise SymscapeError(f"{self.folder}: its checkpoint is one of {other}")
         self.hashes = dict(state["hashes"])
 
 
-def _symmetry_row(epoch: int, measure: Measure, size: tuple[int, int]) -> Row:
+def _symmetry_row(epoch: int, measure: Measure) -> Row:
     banded = measure.kind == "mean_kernel" and not measure.reason
-    band = null_band(size, measure.group) if banded else ("", "", "")
+    band = null_band(measure.kernel_size, measure.group) if banded else ("", "", "")
     return {
         "epoch": epoch,
         "layer": measure.layer,

@@ -21,7 +21,7 @@ def learning_rate_factor(step: int, total: int, config: SchedulerConfig) -> floa
         return float(config.gamma**passed)
     if config.name == "cosine":
         return (1 + math.cos(math.pi * step / total)) / 2
-    peak = round(config.warmup * total)
+    peak = min(round(config.warmup * total), total - 1)
     if step < peak:
         return ONECYCLE_START + (1 - ONECYCLE_START) * step / peak
     return (total - step) / (total - peak)
