@@ -62,9 +62,7 @@ def _wandb(config: TrainConfig, manifest: Manifest, folder: Path) -> Logger:
         logger.experiment.define_metric("epoch")
     except (wandb.errors.Error, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SymscapeError(
-            f"logger=wandb: {reason}; `wandb login`, or logger.mode=offline"
-        ) from error
+        raise SymscapeError(f"logger=wandb: {reason} Or take logger.mode=offline.") from error
     return logger
 
 
