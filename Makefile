@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --editable
+# The system's certificates: pip, which installs uv, trusts them too.
+INSTALL := $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --editable
 
 .PHONY: quickstart test test-slow lint types check summary clean
 .DEFAULT_GOAL := quickstart
