@@ -42,9 +42,9 @@ def summarise(config: SummaryConfig) -> list[Run]:
         table.add_row(*(values[k] for k in varying), *_cells(run))
     console.print(table)
     console.print(
-        "accuracy: on the test images. params: free parameters. S: mean over layers of the symmetry\n"
-        "of their kernels under all of D4. hflip to 180°: relative change of the logits when test\n"
-        "images are flipped or turned.",
+        "accuracy: on the test images. params: free parameters. S: mean over layers of\n"
+        "the symmetry of their kernels under all of D4. hflip to 180°: relative change\n"
+        "of the logits when test images are flipped or turned.",
         style="dim",
     )
     for run in (r for r in runs if r.state == "completed"):
