@@ -29,7 +29,7 @@ def tar_with(tree: Path, archive: Path, member: tarfile.TarInfo, data: bytes = b
     return archive
 
 
-@pytest.mark.parametrize("name", ["../evil.png", "/tmp/evil.png", "train/cat/../../../evil.png"])
+@pytest.mark.parametrize("name", ["../evil.png", "/evil.png", "train/cat/../../../evil.png"])
 @pytest.mark.parametrize("suffix", ["tar", "zip"])
 def test_a_member_that_leads_outside_is_refused_and_nothing_is_written(
     tree, tmp_path, name, suffix
@@ -46,7 +46,7 @@ def test_a_member_that_leads_outside_is_refused_and_nothing_is_written(
         load_data(config_of(archive))
     assert name in str(caught.value)
     assert not list(tmp_path.rglob("*evil*"))
-    assert not Path("/tmp/evil.png").exists()
+    assert not Path("/evil.png").exists()
 
 
 @pytest.mark.parametrize(

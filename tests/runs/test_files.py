@@ -1,5 +1,6 @@
 """What is on disk is whole, locked, and read without executing anything."""
 
+import csv
 import errno
 import json
 import multiprocessing
@@ -19,7 +20,7 @@ from symscape.runs.files import replacing, write_text
 from symscape.runs.find import find_runs, open_run
 from symscape.runs.lock import is_locked, locked
 from symscape.runs.manifest import Manifest, read_manifest, write_manifest
-from symscape.runs.tables import append_rows, keep_epochs, read_rows
+from symscape.runs.tables import append_rows, keep_epochs
 from symscape.runs.weights import content_hash, fill_network, read_weights, save_weights
 
 
@@ -242,10 +243,9 @@ def test_tables_grow_and_shrink(tmp_path):
     with path.open("a") as file:
         file.write("5")  # a crash in the middle of a line
     keep_epochs(path, 3)
-    rows = read_rows(path)
+    rows = list(csv.DictReader(path.open()))
     assert [int(r["epoch"]) for r in rows] == [1, 2, 3]
     assert float(rows[2]["loss"]) == 1.0
-    assert read_rows(tmp_path / "none.csv") == []
 
 
 def make_run(root: Path, study: str, seed: int, status: str = "completed") -> Path:

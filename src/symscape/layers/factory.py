@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -42,19 +43,10 @@ class ConvFactory:
         """
         padding = (kernel_size[0] // 2, kernel_size[1] // 2)
         tied = int(self.symmetry.orbits(kernel_size).max()) + 1 < math.prod(kernel_size)
+        make: Callable[..., nn.Module] = nn.Conv2d
         if role in self.roles and tied:
-            make = PARAMETRIZATIONS[self.parametrization]
-            return make(
-                self.symmetry,
-                in_channels,
-                out_channels,
-                kernel_size,
-                stride=stride,
-                padding=padding,
-                groups=groups,
-                bias=bias,
-            )
-        return nn.Conv2d(
+            make = partial(PARAMETRIZATIONS[self.parametrization], self.symmetry)
+        return make(
             in_channels,
             out_channels,
             kernel_size,

@@ -7,7 +7,6 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from symscape.errors import SymscapeError
 from symscape.runs.files import cannot_write, write_text
 
 Value = float | int | str
@@ -26,21 +25,6 @@ def append_rows(path: Path, rows: Sequence[Row]) -> None:
             file.write(lines.getvalue())
     except OSError as error:
         raise cannot_write(path, error) from error
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read a table; a missing one is empty.
-
-    Raises:
-        SymscapeError: a line has more or fewer cells than the header.
-    """
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if any(None in row or None in row.values() for row in rows):
-        raise SymscapeError(f"{path}: damaged: a line does not fit the header")
-    return rows
 
 
 def keep_epochs(path: Path, last: int) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -87,11 +86,6 @@ class Symmetry:
                 raise ValueError(
                     f"symmetry={group}: allowed are {', '.join(GROUP_ELEMENTS)}, random"
                 )
-
-    @cached_property
-    def elements(self) -> tuple[str, ...]:
-        """The elements under which kernels are invariant: the identity alone for `random`."""
-        return GROUP_ELEMENTS.get(self.name, ("identity",))
 
     def orbits(self, kernel_size: KernelSize) -> Tensor:
         """Return each tap's orbit: labels (kh * kw) in 0 .. d-1.
