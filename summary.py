@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from symscape.config import SummaryConfig
+from symscape.config_analyses import SummaryConfig
 from symscape.door import call_job, register_schemas, run_door
 
 register_schemas()

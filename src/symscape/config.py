@@ -244,17 +244,6 @@ class TrainConfig:
             )
 
 
-@dataclass
-class SummaryConfig:
-    """Which study to show."""
-
-    study: str = "default"
-    root: str = "multirun"
-
-    def __post_init__(self) -> None:
-        check_study(self.study)
-
-
 def check_study(study: str) -> None:
     """Raise ConfigError unless `study` is a plain folder name: results stay below `root`."""
     if not study or study in (".", "..") or any(c in study for c in "/\\\0"):

@@ -19,7 +19,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from symscape.config import SummaryConfig, TrainConfig
+from symscape.config import TrainConfig
+from symscape.config_analyses import InterpolateConfig, SummaryConfig
 from symscape.errors import SymscapeError, did_you_mean
 
 Config = TypeVar("Config")
@@ -34,6 +35,7 @@ def register_schemas() -> None:
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
     store.store(name="summary_schema", node=SummaryConfig)
+    store.store(name="interpolate_schema", node=InterpolateConfig)
 
 
 def call_job(job: Callable[[Config], Result], config: DictConfig, schema: type[Config]) -> Result:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from symscape.config import SummaryConfig
+from symscape.config_analyses import SummaryConfig
 from symscape.jobs.console import console
 from symscape.runs.find import Run, find_runs, read_figures
 

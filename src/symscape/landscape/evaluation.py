@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from symscape.symmetry.groups import ELEMENTS
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+"""Pairs of images (n, c, h, w) and labels (n,); iterated over once a network."""
 
 
 @dataclass(frozen=True)
@@ -18,17 +23,39 @@ class Evaluation:
     accuracy: float
     images: int
 
+    @property
+    def error(self) -> float:
+        """The share of wrong answers."""
+        return 1.0 - self.accuracy
 
-@torch.inference_mode()
-def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Evaluation:
+
+@dataclass(frozen=True)
+class Sums:
+    """An evaluation that is still on its device: reading it waits for the device."""
+
+    totals: Tensor
+    """float64, (2,): sum of the cross-entropy, number of correct answers."""
+    images: int
+
+    def read(self) -> Evaluation:
+        """Return the sample means."""
+        loss, correct = self.totals.tolist()
+        return Evaluation(loss / self.images, correct / self.images, self.images)
+
+
+def evaluate(network: nn.Module, batches: Batches) -> Evaluation:
     """Return the mean cross-entropy and accuracy; ragged batches are weighted by their images.
 
-    Sums stay on the device in float64, with one synchronisation at the end.
-
     Args:
-        network: a network in eval mode that maps images (n, c, h, w) to logits (n, classes).
-        batches: pairs of images and labels (n,).
+        network: in eval mode; maps images (n, c, h, w) to logits (n, classes).
+        batches: what to evaluate on.
     """
+    return accumulate(network, batches).read()
+
+
+@torch.inference_mode()
+def accumulate(network: nn.Module, batches: Batches) -> Sums:
+    """Return what `evaluate` does without waiting for the device; sums are in float64."""
     sums: Tensor | None = None
     count = 0
     for images, labels in batches:
@@ -39,5 +66,20 @@ def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Ev
         count += len(labels)
     if sums is None:
         raise ValueError("batches: there is no image to evaluate on")
-    loss_sum, correct = sums.tolist()
-    return Evaluation(loss_sum / count, correct / count, count)
+    return Sums(sums, count)
+
+
+class Transformed:
+    """Batches whose images are flipped or turned.
+
+    Args:
+        batches: the natural ones.
+        name: of the transform: hflip, vflip, rot90, rot180 or rot270.
+    """
+
+    def __init__(self, batches: Batches, name: str) -> None:
+        self.batches, self.move = batches, ELEMENTS[name]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for images, labels in self.batches:
+            yield self.move(images).contiguous(memory_format=torch.channels_last), labels

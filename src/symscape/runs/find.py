@@ -54,7 +54,7 @@ def find_runs(root: Path, study: str) -> list[Run]:
     """
     folder = root / study
     if not folder.is_dir():
-        studies = [p.name for p in root.iterdir() if p.is_dir()] if root.is_dir() else []
+        studies = [p.name for p in root.glob("[!.]*") if p.is_dir()] if root.is_dir() else []
         known = ", ".join(sorted(studies)) or "none"
         hint = did_you_mean(study, studies)
         raise SymscapeError(f"study={study}: {hint}studies below {root} are {known}")

@@ -1,0 +1,145 @@
+"""Alignment by weights: permutations that bring the kernels of B close to those of A.
+
+Ainsworth et al. 2023, "Git Re-Basin": maximise the inner product of A's weights with B's permuted
+ones, one group at a time with the others held, until no group changes. This ascent gets stuck
+often, so it starts several times: from the identity, from a matching by sorted weights (which no
+permutation of the neighbouring groups changes), and at random; the largest inner product counts.
+BatchNorm's running statistics are permuted with their channels but do not count.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from symscape.landscape.permutation import (
+    Permutations,
+    State,
+    assign,
+    axis_order,
+    identity_permutations,
+    random_permutations,
+)
+from symscape.models.permutations import PermutationSpec
+
+MAX_SWEEPS = 100
+BUFFERS = ("running_mean", "running_var")
+
+
+def match_weights(
+    a: State, b: State, spec: PermutationSpec, *, restarts: int = 8, seed: int = 0
+) -> tuple[dict[str, Tensor], float]:
+    """Return the permutations that bring B's channels to A's, and the cosine of the weights.
+
+    Args:
+        a: a state dict.
+        b: another one of its architecture.
+        spec: their permutation groups.
+        restarts: random starts, besides the identity and the sorted weights.
+        seed: of the random starts and of the order in which groups are visited.
+    """
+    a, b = _weights(a, spec), _weights(b, spec)
+    generator = torch.Generator().manual_seed(seed)
+    starts = [identity_permutations(spec), sorted_weights(a, b, spec)]
+    starts += [random_permutations(spec, generator) for _ in range(restarts)]
+    ends = [ascend(a, b, spec, start, generator) for start in starts]
+    best = max(ends, key=lambda end: end[1])
+    scale = (_squares(a) * _squares(b)) ** 0.5
+    return best[0], best[1] / scale if scale else 0.0
+
+
+def ascend(
+    a: State,
+    b: State,
+    spec: PermutationSpec,
+    start: Permutations,
+    generator: torch.Generator,
+) -> tuple[dict[str, Tensor], float]:
+    """Return where coordinate ascent from `start` ends, and the inner product there."""
+    permutations = dict(start)
+    groups = list(spec.sizes)
+    for _ in range(MAX_SWEEPS):
+        changed = False
+        for index in torch.randperm(len(groups), generator=generator).tolist():
+            group = groups[index]
+            similarity = _similarity(a, b, spec, group, permutations)
+            best = assign(similarity)
+            gain = _value(similarity, best) - _value(similarity, permutations[group])
+            # A change that gains nothing could go on for ever.
+            if gain > 1e-12 * similarity.abs().max().item() * len(best):
+                permutations[group], changed = best, True
+        if not changed:
+            break
+    return permutations, _inner(a, b, spec, permutations)
+
+
+def sorted_weights(a: State, b: State, spec: PermutationSpec) -> dict[str, Tensor]:
+    """Return a matching by the sorted weights of each channel.
+
+    Sorting forgets the order of the neighbouring channels, so a planted permutation is found from
+    any start; for networks trained apart it is a start like others.
+    """
+    cost = {
+        group: torch.zeros(size, size, dtype=torch.float64) for group, size in spec.sizes.items()
+    }
+    for name, axes in spec.axes.items():
+        if name not in a:
+            continue
+        for dim, axis in enumerate(axes):
+            rows_a, rows_b = (t[name].movedim(dim, 0).flatten(1).sort(1).values for t in (a, b))
+            for group, at in spec.slices(axis):
+                cost[group] += torch.cdist(rows_a[at], rows_b[at]).double().square().cpu()
+    return {group: assign(-each) for group, each in cost.items()}
+
+
+def _weights(state: State, spec: PermutationSpec) -> dict[str, Tensor]:
+    """Return the trained tensors that have channels, each (channels, ..., rest)."""
+    kept = {n: t for n, t in state.items() if n in spec.axes and not n.endswith(BUFFERS)}
+    return {n: t.unsqueeze(1) if t.dim() == 1 else t for n, t in kept.items()}
+
+
+def _similarity(
+    a: State, b: State, spec: PermutationSpec, group: str, permutations: Permutations
+) -> Tensor:
+    """Return (n, n) inner products of A's channels with B's, the other groups being permuted."""
+    total = torch.zeros(spec.sizes[group], spec.sizes[group], dtype=torch.float64)
+    for name, axes in spec.axes.items():
+        if name not in a or not any(group in axis for axis in axes):
+            continue
+        for dim, axis in enumerate(axes):
+            for member, at in spec.slices(axis):
+                if member != group:
+                    continue
+                left = a[name].movedim(dim, 0)[at].flatten(1)
+                other = _permute(b[name], spec, axes, permutations, skip=dim)
+                total += (left @ other.movedim(dim, 0)[at].flatten(1).T).double().cpu()
+    return total
+
+
+def _permute(
+    tensor: Tensor,
+    spec: PermutationSpec,
+    axes: tuple[tuple[str, ...], ...],
+    permutations: Permutations,
+    skip: int | None = None,
+) -> Tensor:
+    for dim, axis in enumerate(axes):
+        if axis and dim != skip:
+            order = axis_order(spec, axis, permutations).to(tensor.device)
+            tensor = tensor.index_select(dim, order)
+    return tensor
+
+
+def _value(similarity: Tensor, order: Tensor) -> float:
+    return similarity[torch.arange(len(order)), order].sum().item()
+
+
+def _inner(a: State, b: State, spec: PermutationSpec, permutations: Permutations) -> float:
+    return sum(
+        (t.double() * _permute(b[n], spec, spec.axes[n], permutations).double()).sum().item()
+        for n, t in a.items()
+    )
+
+
+def _squares(state: State) -> float:
+    return sum(t.double().square().sum().item() for t in state.values())

@@ -1,0 +1,51 @@
+import itertools
+
+import numpy as np
+import pytest
+from pytest import approx
+
+from symscape.landscape.intervals import mean_interval, pairs_interval
+
+
+def test_one_value_has_a_mean_and_no_interval():
+    assert (mean_interval([2.0]).mean, mean_interval([2.0]).low) == (2.0, None)
+    assert pairs_interval({("a", "b"): 2.0}).high is None
+
+
+def test_the_interval_of_the_mean_is_the_normal_one_for_many_values():
+    values = np.random.default_rng(0).normal(size=400)
+    found = mean_interval(values.tolist())
+    half = 1.96 * values.std() / 20
+    assert (found.low, found.high) == (
+        approx(values.mean() - half, abs=0.02),
+        approx(values.mean() + half, abs=0.02),
+    )
+    assert found.n == 400
+
+
+def test_pairs_of_runs_vary_more_than_independent_pairs():
+    effects = np.random.default_rng(1).normal(size=12)
+    within = {(i, j): effects[i] + effects[j] for i, j in itertools.combinations(range(12), 2)}
+    naive = mean_interval(list(within.values()))
+    right = pairs_interval(within)
+    assert right.mean == approx(naive.mean)
+    assert right.high - right.low > 2 * (naive.high - naive.low)
+
+
+@pytest.mark.slow
+def test_the_interval_of_cross_pairs_covers_the_mean_about_as_often_as_it_says():
+    generator = np.random.default_rng(2)
+    covered = 0
+    for trial in range(200):
+        a, b = generator.normal(size=(2, 12))
+        values = {(f"a{i}", f"b{j}"): a[i] + b[j] for i in range(12) for j in range(12)}
+        found = pairs_interval(values, seed=trial)
+        covered += found.low <= 0 <= found.high
+    assert 0.85 <= covered / 200 <= 0.99
+
+
+def test_the_order_of_the_pairs_does_not_matter():
+    values = {(a, b): float(3 * a + b) for a in range(3) for b in range(3, 6)}
+    turned = dict(reversed(values.items()))
+    first, second = pairs_interval(values), pairs_interval(turned)
+    assert (first.low, first.high) == (approx(second.low), approx(second.high))
