@@ -118,6 +118,10 @@ class InterpolateConfig:
             raise ConfigError(
                 "along", self.along, "takes align=none and bn=reset, lerp or none: it is one run"
             )
+        if self.along == "trajectory" and self.bn != "reset" and self.plane_points:
+            raise ConfigError(
+                "plane_points", self.plane_points, f"the plane needs bn=reset; bn={self.bn} takes 0"
+            )
         for name in ("train_images", "bn_images", "align_images"):
             check_number(name, getattr(self, name), at_least=1)
         if self.test_images is not None:

@@ -246,7 +246,7 @@ def test_weights_that_the_last_step_spoils_never_reach_the_checkpoint(tmp_path, 
 def test_a_second_process_is_refused(tmp_path, finished):
     config = tiny(tmp_path)
     folder = tmp_path / "tests" / finished[1].folder.parent.name / "seed=0"
-    with locked(folder), pytest.raises(SymscapeError, match="is at work on this run"):
+    with locked(folder), pytest.raises(SymscapeError, match="is at work on it"):
         train(config)
 
 

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
 from symscape.runs.files import cannot_write
+
+if TYPE_CHECKING:
+    from symscape.landscape.intervals import Interval
 
 console = Console(highlight=False, soft_wrap=True)
 log = logging.getLogger("symscape")
@@ -75,3 +78,10 @@ def _branch(tree: Tree, group: Any) -> None:
             _branch(tree.add(name), value)
         else:
             tree.add(Text(f"{name}: {value}"))
+
+
+def shown(interval: Interval) -> str:
+    """Return a mean with its interval, where there is one."""
+    if interval.low is None:
+        return f"{interval.mean:.3f}"
+    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -83,14 +83,13 @@ class Line:
             tick()
         return [{k: v.read() if isinstance(v, Sums) else v for k, v in p.items()} for p in points]
 
-    def look(self, targets: Moments) -> dict[str, Sums]:
+    def look(self, targets: Moments, splits: Iterable[str] | None = None) -> dict[str, Sums]:
         """Evaluate the network as it is filled, after the policy's pass over the statistics."""
+        names = self.splits if splits is None else splits
         with rescaled(self.network, targets) if targets else nullcontext():
             if self.bn in ("reset", "repair"):
                 reset_statistics(self.network, self.statistics)
-            return {
-                name: accumulate(self.network, batches) for name, batches in self.splits.items()
-            }
+            return {name: accumulate(self.network, self.splits[name]) for name in names}
 
     def fill(self, a: State, b: State, alpha: float) -> None:
         """Set the weights to those at alpha; the statistics as `lerp` and `none` want them."""

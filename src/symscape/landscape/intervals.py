@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 10_000
-LEVEL = 0.95
+_TAILS = (2.5, 97.5)  # percent: a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,14 @@ def mean_interval(values: Sequence[float], seed: int = 0) -> Interval:
     if len(data) < 2:
         return Interval(float(data.mean()), None, None, len(data))
     draws = np.random.default_rng(seed).integers(len(data), size=(RESAMPLES, len(data)))
-    return _interval(data, data[draws].mean(1))
+    low, high = np.percentile(data[draws].mean(1), _TAILS)
+    return Interval(float(data.mean()), float(low), float(high), len(data))
 
 
-def pairs_interval(values: Mapping[tuple[Hashable, Hashable], float], seed: int = 0) -> Interval:
-    """Return the mean over pairs of runs with its 95 % bootstrap interval.
+def pairs_intervals(
+    pairs: Sequence[tuple[str, str]], values: NDArray[np.float64], seed: int = 0
+) -> list[Interval]:
+    """Return the mean over pairs of runs of each of K numbers, with its 95 % bootstrap interval.
 
     Pairs that share a run are not independent, so runs are drawn, not pairs: each pair counts as
     often as both its runs were drawn. Where the two sides are the same kind of run they are drawn
@@ -40,36 +43,38 @@ def pairs_interval(values: Mapping[tuple[Hashable, Hashable], float], seed: int 
     runs the interval is too narrow, as every bootstrap's.
 
     Args:
-        values: a value for each pair of runs; sides of different kinds share no run.
+        pairs: the P pairs; sides of different kinds share no run.
+        values: (P, K).
         seed: of the draws.
     """
-    data = np.fromiter(values.values(), dtype=float)
-    left = sorted({a for a, _ in values}, key=str)
-    right = sorted({b for _, b in values}, key=str)
-    if len(data) < 2:
-        return Interval(float(data.mean()), None, None, len(data))
-    generator = np.random.default_rng(seed)
+    means = values.mean(0)
+    if len(pairs) < 2:
+        return [Interval(float(mean), None, None, len(pairs)) for mean in means]
+    weights = _weights(pairs, np.random.default_rng(seed))
+    draws = weights @ values / weights.sum(1, keepdims=True)
+    low, high = np.percentile(draws, _TAILS, axis=0)
+    return [
+        Interval(float(m), float(a), float(b), len(pairs))
+        for m, a, b in zip(means, low, high, strict=True)
+    ]
+
+
+def _weights(
+    pairs: Sequence[tuple[str, str]], generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return how often each pair counts in each draw, (draws, P), draws of no pair left out."""
+    left, right = sorted({a for a, _ in pairs}), sorted({b for _, b in pairs})
     if set(left) & set(right):
-        runs = sorted({*left, *right}, key=str)
-        counts = _counts(generator, len(runs))
-        at = {run: i for i, run in enumerate(runs)}
-        weights = [counts[:, at[a]] * counts[:, at[b]] for a, b in values]
+        left = right = sorted({*left, *right})
+        first = second = _counts(generator, len(left))
     else:
-        counts_left, counts_right = _counts(generator, len(left)), _counts(generator, len(right))
-        weights = [
-            counts_left[:, left.index(a)] * counts_right[:, right.index(b)] for a, b in values
-        ]
-    matrix = np.stack(weights, axis=1).astype(float)
-    kept = matrix[matrix.sum(1) > 0]
-    return _interval(data, kept @ data / kept.sum(1))
+        first, second = _counts(generator, len(left)), _counts(generator, len(right))
+    columns = [first[:, left.index(a)] * second[:, right.index(b)] for a, b in pairs]
+    weights: NDArray[np.float64] = np.stack(columns, axis=1).astype(np.float64)
+    kept: NDArray[np.float64] = weights[weights.sum(1) > 0]
+    return kept
 
 
 def _counts(generator: np.random.Generator, runs: int) -> NDArray[np.int64]:
     """Return how often each run is drawn, (RESAMPLES, runs)."""
     return generator.multinomial(runs, [1 / runs] * runs, size=RESAMPLES)
-
-
-def _interval(data: NDArray[np.float64], means: NDArray[np.float64]) -> Interval:
-    tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(means, [tail, 100 - tail])
-    return Interval(float(data.mean()), float(low), float(high), len(data))

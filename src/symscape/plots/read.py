@@ -45,7 +45,7 @@ class Measurement:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Turn whatever reading a damaged file raises into one line that names the file."""
     try:
         yield
@@ -57,7 +57,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 def read_title(path: Path) -> str:
     """Return `<name>, seed <n>` from manifest.json."""
-    with _naming(path):
+    with naming(path):
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(manifest, dict) or not {"name", "seed"} <= manifest.keys():
             raise ValueError("it must hold 'name' and 'seed'")
@@ -69,8 +69,8 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
     Of an epoch that was written twice (a run that resumed) the later row counts.
     """
-    with _naming(path):
-        rows = {row["epoch"]: row for row in _table(path, ("epoch",), _metrics_row)}
+    with naming(path):
+        rows = {row["epoch"]: row for row in table(path, ("epoch",), _metrics_row)}
         return [rows[epoch] for epoch in sorted(rows)]
 
 
@@ -81,8 +81,8 @@ def _metrics_row(cells: dict[str, str]) -> dict[str, float]:
 
 def read_symmetry(path: Path) -> list[Measurement]:
     """Return the rows of symmetry.csv."""
-    with _naming(path):
-        return _table(path, _SYMMETRY, _symmetry_row)
+    with naming(path):
+        return table(path, _SYMMETRY, _symmetry_row)
 
 
 def _symmetry_row(cells: dict[str, str]) -> Measurement:
@@ -98,7 +98,7 @@ def _symmetry_row(cells: dict[str, str]) -> Measurement:
     )
 
 
-def _table(
+def table(
     path: Path, needed: tuple[str, ...], parse: Callable[[dict[str, str]], _Row]
 ) -> list[_Row]:
     """Return every row of a CSV file, parsed; at least one, and none shorter than the header."""
@@ -124,7 +124,7 @@ def read_kernels(path: Path) -> dict[str, NDArray[np.floating]]:
 
     Other tensors are not loaded. The order is that of the file, which is not the depth.
     """
-    with _naming(path):
+    with naming(path):
         if not path.is_file():
             raise FileNotFoundError
         with safe_open(path, framework="numpy") as file:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """One trained, or half-trained, network on disk."""
+    """One trained, or half-trained, network on disk; compared and hashed by identity."""
 
     folder: Path
     manifest: Manifest
@@ -88,12 +88,23 @@ def weights_path(folder: Path, step: str = "final") -> Path:
     return folder / "weights" / f"{name}.safetensors"
 
 
+def kept_weights(run: Run) -> list[str]:
+    """Return the names of all weights kept in training, in its order: init, steps, final."""
+    steps = sorted(name for name in run.manifest.weights if name.startswith("step="))
+    return ["init", *(str(int(name.removeprefix("step="))) for name in steps), "final"]
+
+
 def load_network(run: Run, step: str = "final") -> nn.Module:
     """Return a run's effective network in eval mode, on the CPU, channels-last.
 
     Raises:
         SymscapeError: the weights are missing, damaged or of another architecture.
     """
+    return load_at(run, step)[0]
+
+
+def load_at(run: Run, step: str) -> tuple[nn.Module, int]:
+    """Return what `load_network` does, and the number of optimiser steps behind it."""
     from symscape.models.build import build_plain
     from symscape.runs.weights import fill_network, read_weights
 
@@ -107,4 +118,4 @@ def load_network(run: Run, step: str = "final") -> nn.Module:
     )
     network.to(next(t.dtype for t in state.values() if t.is_floating_point()))
     fill_network(network, state, path)
-    return network.eval()
+    return network.eval(), int(metadata["step"])

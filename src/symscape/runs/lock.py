@@ -1,4 +1,4 @@
-"""One process a run: a lock that the operating system releases when its holder dies."""
+"""One process a run or a result: a lock that the system releases when its holder dies."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from symscape.runs.files import cannot_write
 ATTEMPTS = 5
 
 
+class BusyError(SymscapeError):
+    """Another process is at work on the same thing."""
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder.
+    """Hold the lock of a run's folder, or of a result's file.
 
     The lock file lies beside the folder, so that setting the folder aside does not move it.
 
     Raises:
-        SymscapeError: another process holds it, or the file cannot be written.
+        BusyError: another process holds it.
+        SymscapeError: the file cannot be written.
     """
     path = folder.with_name(f".{folder.name}.lock")
     try:
@@ -46,7 +51,7 @@ def _take(handle: int, folder: Path, path: Path) -> None:
             # A look at the lock by `is_locked` takes it for an instant too.
             if attempt == ATTEMPTS - 1:
                 holder = os.pread(handle, 32, 0).decode(errors="replace").strip()
-                raise SymscapeError(f"{folder}: process {holder} is at work on this run") from None
+                raise BusyError(f"{folder}: process {holder} is at work on it") from None
             time.sleep(0.05)
         except OSError as error:
             raise cannot_write(path, error) from error

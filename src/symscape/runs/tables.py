@@ -1,4 +1,4 @@
-"""CSV tables that grow while a run trains, and shrink to the checkpoint when it resumes."""
+"""CSV tables: of a run, growing with it and cut when it resumes; of an analysis, at once."""
 
 from __future__ import annotations
 
@@ -35,8 +35,14 @@ def keep_epochs(path: Path, last: int) -> None:
         reader = csv.DictReader(file)
         header = list(reader.fieldnames or ())
         rows = [row for row in reader if None not in row.values() and int(row["epoch"]) <= last]
+    write_rows(path, rows, header)
+
+
+def write_rows(path: Path, rows: Sequence[Row], header: Sequence[str] | None = None) -> None:
+    """Write a whole table, all or nothing; the header is that of the first row if none is given."""
     lines = io.StringIO()
-    writer = csv.DictWriter(lines, fieldnames=header, lineterminator="\n")
+    names = list(header if header is not None else rows[0])
+    writer = csv.DictWriter(lines, fieldnames=names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, lines.getvalue())

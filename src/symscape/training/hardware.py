@@ -6,6 +6,7 @@ import platform
 from dataclasses import asdict, dataclass
 
 import torch
+from torch import nn
 
 from symscape.config import TrainerConfig
 from symscape.errors import ConfigError
@@ -32,6 +33,19 @@ class Hardware:
     def dtype(self) -> torch.dtype:
         """The type of weights, images and sums."""
         return torch.float64 if self.precision == "float64" else torch.float32
+
+    def prepare(self, network: nn.Module) -> nn.Module:
+        """Bring a plain network where it computes, in eval mode; its forward pass is changed.
+
+        With bfloat16 the forward pass rounds as in training; weights and sums stay in float32.
+        """
+        # Float32 means float32: on a GPU, convolutions would round their inputs to 10 bits.
+        torch.backends.cudnn.allow_tf32 = False
+        network = network.to(self.device, self.dtype).to(memory_format=torch.channels_last).eval()
+        if self.precision == "bfloat16":
+            autocast = torch.autocast(self.device.type, torch.bfloat16)
+            network.forward = autocast(network.forward)
+        return network
 
     def as_dict(self) -> dict[str, str]:
         """Return the choice as the manifest keeps it."""

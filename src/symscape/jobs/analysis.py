@@ -1,0 +1,110 @@
+"""Making the results of an analysis that are missing, one file at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from symscape.jobs.console import console
+from symscape.jobs.interrupt import Interrupted, interruptible
+from symscape.jobs.progress import Steps, progress
+from symscape.runs.find import Run
+from symscape.runs.lock import BusyError, locked
+from symscape.runs.results import AnyResult, is_whole, write_result
+
+log = logging.getLogger("symscape")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One result to make, and where it goes."""
+
+    runs: tuple[Run, ...]
+    path: Path
+    steps: int
+    """What the progress bar counts."""
+    method: str = ""
+
+    @property
+    def title(self) -> str:
+        """The runs, briefly."""
+        names = (f"{run.config.symmetry.name} seed={run.config.seed}" for run in self.runs)
+        return " - ".join(names) + (f", {self.method}" if self.method else "")
+
+
+Measure = Callable[[Task, Callable[[], None]], AnyResult]
+"""Makes the result of a task; calls the second argument after every step."""
+
+
+def make_missing(
+    tasks: Sequence[Task],
+    kind: type[AnyResult],
+    prepare: Callable[[Run], Measure[AnyResult]],
+    say: Callable[[AnyResult], str],
+    *,
+    force: bool = False,
+) -> int:
+    """Make the results that are not there yet, or damaged; return how many were made.
+
+    Several processes may do this at once: each result is made by one of them.
+
+    Args:
+        tasks: what is wanted.
+        kind: of the results.
+        prepare: loads what all measurements share, given one of the runs; called if needed.
+        say: what to print of a result.
+        force: make all of them anew.
+    """
+    missing = [task for task in tasks if force or not is_whole(task.path, kind)]
+    if there := len(tasks) - len(missing):
+        log.info(f"{there} of {len(tasks)} results are there already (force=true makes them anew)")
+    if not missing:
+        return 0
+    made = busy = 0
+    with _stoppable(lambda: made):
+        measure = prepare(missing[0].runs[0])
+        with progress(console, sum(task.steps for task in missing)) as steps:
+            for task in missing:
+                try:
+                    made += _make(task, kind, measure, say, steps, force)
+                except BusyError:
+                    steps.tick(task.steps)
+                    busy += 1
+    if busy:
+        log.info(f"{busy} results are being made by another process; they are left to it")
+    return made
+
+
+def _make(
+    task: Task,
+    kind: type[AnyResult],
+    measure: Measure[AnyResult],
+    say: Callable[[AnyResult], str],
+    steps: Steps,
+    force: bool,
+) -> int:
+    with locked(task.path):
+        if not force and is_whole(task.path, kind):
+            steps.tick(task.steps)
+            return 0
+        steps.about(task.title)
+        result = measure(task, steps.tick)
+        write_result(task.path, result)
+        # Whoever gets this lock later finds the result first.
+        task.path.with_name(f".{task.path.name}.lock").unlink(missing_ok=True)
+    steps.finished(f"{task.title}: {say(result)} ({result.seconds:.1f} s)")
+    return 1
+
+
+@contextmanager
+def _stoppable(made: Callable[[], int]) -> Iterator[None]:
+    """End the work at Ctrl-C: what is finished is on disk."""
+    try:
+        with interruptible():
+            yield
+    except Interrupted as signal:
+        log.info(f"{signal}: stopped; {made()} new results are kept, the same command goes on")
+        raise KeyboardInterrupt from None

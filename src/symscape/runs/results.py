@@ -1,0 +1,169 @@
+"""Results of analyses on disk: one JSON a pair of runs, or a run, that can be believed alone.
+
+Results that share their settings share a folder, `multirun/<study>/interpolate/<settings>/`. A file
+is named by what it compares and by a hash of the weights: with other weights it is another file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from symscape.errors import SymscapeError
+from symscape.runs.files import write_text
+from symscape.runs.find import Run
+
+SCHEMA_VERSION = 1
+
+Curves = dict[str, dict[str, list[float]]]
+"""Values at the alphas, by split (train, test, test/<transform>) and metric (loss, error)."""
+
+
+@dataclass
+class RunReference:
+    """Which run a result is about."""
+
+    folder: str
+    study: str
+    name: str
+    seed: int
+    model: str
+    symmetry: str
+    augment: str
+    weights: str
+    """Content hash of the final weights."""
+    wandb_id: str = ""
+
+    @property
+    def label(self) -> str:
+        """The run's name and seed."""
+        return f"{self.name} seed={self.seed}"
+
+
+def refer(run: Run) -> RunReference:
+    """Return the reference to a completed run."""
+    config = run.config
+    return RunReference(
+        folder=str(run.folder),
+        study=config.study,
+        name=run.manifest.name,
+        seed=run.manifest.seed,
+        model=config.model.name,
+        symmetry=config.symmetry.name,
+        augment=config.data.augment,
+        weights=run.manifest.weights["final"],
+        wandb_id=run.manifest.wandb_id,
+    )
+
+
+@dataclass
+class Result:
+    """What every result says of itself."""
+
+    settings: dict[str, Any]
+    """What was asked for; the folder's name holds a hash of it."""
+    resolved: dict[str, str]
+    """On what it ran: device, precision."""
+    versions: dict[str, str]
+    git_commit: str
+    finished: str
+    seconds: float
+    alphas: list[float]
+    curves: Curves
+    barriers: dict[str, dict[str, dict[str, float]]]
+    """By split, metric (loss in nats, error) and definition (chord, midmean, max)."""
+    precision_check: dict[str, float]
+    """Loss at alpha = 1/2 on a few images in the result's precision and in float32."""
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass
+class PairResult(Result):
+    """The line between two networks; alpha = 0 is `a`, 1 is `b` after its alignment."""
+
+    a: RunReference = field(kw_only=True)
+    b: RunReference = field(kw_only=True)
+    alignment: dict[str, Any] = field(kw_only=True)
+    kind: str = "pair"
+
+
+@dataclass
+class TrajectoryResult(Result):
+    """The path of one training, and the line from its initial to its final weights."""
+
+    run: RunReference = field(kw_only=True)
+    rise: dict[str, dict[str, float]] = field(kw_only=True)
+    """Largest rise of the line above its minimum so far, by split and metric; 0: monotone."""
+    steps: list[int] = field(kw_only=True)
+    path: dict[str, Any] = field(kw_only=True)
+    """Lengths, angles and principal components: the fields of `landscape.trajectory.Geometry`."""
+    plane: dict[str, Any] | None = field(kw_only=True)
+    """x, y, and the train loss there: loss[row of y][column of x]."""
+    kind: str = "trajectory"
+
+
+AnyResult = TypeVar("AnyResult", PairResult, TrajectoryResult)
+
+
+def settings_hash(settings: Mapping[str, Any]) -> str:
+    """Return eight hexadecimal digits that name the settings."""
+    canonical = json.dumps(settings, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def result_path(folder: Path, runs: list[RunReference]) -> Path:
+    """Return the one place of a result about these runs in the folder of its settings."""
+    weights = hashlib.sha256("".join(run.weights for run in runs).encode()).hexdigest()[:8]
+    labels = "--".join(f"{run.name}-seed={run.seed}" for run in runs)
+    return folder / f"{labels}--{weights}.json"
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write a result, all or nothing."""
+    write_text(path, json.dumps(asdict(result), indent=1, allow_nan=False) + "\n")
+
+
+def read_result(path: Path, kind: type[AnyResult]) -> AnyResult:
+    """Read a result.
+
+    Raises:
+        SymscapeError: the file is missing, damaged, or of a later version.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        if entries["schema_version"] > SCHEMA_VERSION:
+            raise SymscapeError(f"{path}: written by a later version of symscape")
+        for name in ("a", "b", "run"):
+            if name in entries:
+                entries[name] = RunReference(**entries[name])
+        known = {f.name for f in fields(kind)}
+        if entries["kind"] != kind.kind:
+            raise ValueError(f"kind={entries['kind']}")
+        return kind(**{key: value for key, value in entries.items() if key in known})
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise SymscapeError(f"{path}: damaged, or no result ({error!r})") from error
+
+
+def is_whole(path: Path, kind: type[AnyResult]) -> bool:
+    """Whether there is a result that can be read; a damaged one is to be made anew."""
+    if not path.exists():
+        return False
+    try:
+        read_result(path, kind)
+    except SymscapeError as error:
+        if "later version" in str(error):
+            raise
+        return False
+    return True
+
+
+def read_results(folder: Path, kind: type[AnyResult]) -> Iterator[AnyResult]:
+    """Yield the results of a folder in the order of their names; damaged ones are left out."""
+    for path in sorted(folder.glob("*.json")):
+        with suppress(SymscapeError):
+            yield read_result(path, kind)
