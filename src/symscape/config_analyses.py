@@ -130,6 +130,9 @@ class InterpolateConfig:
         transform = None if self.transform == "none" else self.transform
         self.transform = _listed("transform", transform, TRANSFORMS) or []
 
+        if self.logger.name == "tensorboard":
+            raise ConfigError("logger", self.logger.name, "an analysis takes csv or wandb")
+
     def _check_subject(self) -> None:
         runs = [run for run in (self.a, self.b) if run is not None]
         needed = 1 if self.along == "trajectory" else 2

@@ -9,6 +9,8 @@ BatchNorm's running statistics are permuted with their channels but do not count
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -38,14 +40,17 @@ def match_weights(
         restarts: random starts, besides the identity and the sorted weights.
         seed: of the random starts and of the order in which groups are visited.
     """
-    a, b = _weights(a, spec), _weights(b, spec)
+    a, b = trained_weights(a, spec), trained_weights(b, spec)
     generator = torch.Generator().manual_seed(seed)
     starts = [identity_permutations(spec), sorted_weights(a, b, spec)]
     starts += [random_permutations(spec, generator) for _ in range(restarts)]
-    ends = [ascend(a, b, spec, start, generator) for start in starts]
-    best = max(ends, key=lambda end: end[1])
-    scale = (_squares(a) * _squares(b)) ** 0.5
-    return best[0], best[1] / scale if scale else 0.0
+    bound = (_squares(a) * _squares(b)) ** 0.5
+    best: tuple[dict[str, Tensor], float] = (identity_permutations(spec), -math.inf)
+    for start in starts:
+        best = max(best, ascend(a, b, spec, start, generator), key=lambda end: end[1])
+        if best[1] >= (1 - 1e-9) * bound:  # Cauchy-Schwarz: no other start can do better.
+            break
+    return best[0], best[1] / bound if bound else 0.0
 
 
 def ascend(
@@ -92,7 +97,7 @@ def sorted_weights(a: State, b: State, spec: PermutationSpec) -> dict[str, Tenso
     return {group: assign(-each) for group, each in cost.items()}
 
 
-def _weights(state: State, spec: PermutationSpec) -> dict[str, Tensor]:
+def trained_weights(state: State, spec: PermutationSpec) -> dict[str, Tensor]:
     """Return the trained tensors that have channels, each (channels, ..., rest)."""
     kept = {n: t for n, t in state.items() if n in spec.axes and not n.endswith(BUFFERS)}
     return {n: t.unsqueeze(1) if t.dim() == 1 else t for n, t in kept.items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from symscape.config import LoggerConfig
-from symscape.errors import ConfigError, SymscapeError
+from symscape.errors import SymscapeError
 from symscape.runs.results import RunReference
 
 
@@ -41,8 +41,6 @@ def send(logger: LoggerConfig, report: Report, folder: Path) -> None:
     """
     if logger.name == "csv":
         return
-    if logger.name != "wandb":
-        raise ConfigError("logger", logger.name, "an analysis takes csv or wandb")
     import wandb
 
     try:

@@ -1,0 +1,303 @@
+"""`python benchmarks/interpolation.py`: what a curve and an alignment cost, and what they find.
+
+On scikit-learn's digits, with networks trained for a few steps. Each ratio is from one run:
+- a curve against the bare forward passes that it needs (same images, precision, layout);
+- a curve against the usual loop: a state dict loaded a point, a DataLoader of PIL transforms, one
+  train-mode pass for the statistics, evaluation at batch 128 in contiguous float32, a Python float
+  a batch; both in turn, and the largest difference of their losses;
+- alignment by activations against one pass over its images;
+- planted permutations found in residual networks of width 30 to 50: ResNet-20, and 32 blocks of
+  two linear layers each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from symscape.config import DataConfig, ModelConfig, TrainerConfig
+from symscape.data.batches import Batches
+from symscape.data.images import ImageData, ImageSet
+from symscape.data.load import load_data
+from symscape.landscape.activations import match_activations
+from symscape.landscape.batchnorm import STATISTICS_BATCH
+from symscape.landscape.interpolation import Line, line_points
+from symscape.landscape.permutation import (
+    identity_permutations,
+    permute_state,
+    random_permutations,
+)
+from symscape.landscape.weights import ascend, match_weights, trained_weights
+from symscape.layers.factory import initialise
+from symscape.models.build import build_plain
+from symscape.models.permutations import Axis, PermutationSpec, permutation_spec
+from symscape.training.hardware import Hardware, resolve_hardware
+
+State = dict[str, Tensor]
+WIDTHS = {"resnet20": 16, "resnet18": 64}
+IMAGES = {"resnet20": 3000, "resnet18": 1000}
+ALIGNMENT_BATCH = 100
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Return the wall time of a call, the device included."""
+    begin = time.perf_counter()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - begin
+
+
+def new_network(name: str, seed: int, classes: int = 10, width: int | None = None) -> nn.Module:
+    """Return an initialised plain network."""
+    network = build_plain(ModelConfig(name=name, width=width), in_channels=3, classes=classes)
+    initialise(network, seed, "matched")
+    return network
+
+
+def trained(name: str, data: ImageData, hardware: Hardware, seed: int, steps: int) -> State:
+    """Return a network that has learned something: barriers of untrained ones are no test."""
+    network = hardware.prepare(new_network(name, seed, len(data.classes))).train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
+    batches = Batches(
+        data.train,
+        batch_size=64,
+        mean=data.mean,
+        std=data.std,
+        device=hardware.device,
+        seed=seed,
+        shuffle=True,
+        limit=steps,
+    )
+    for x, y in batches:
+        loss = functional.cross_entropy(network(x).float(), y)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return {key: tensor.detach().clone() for key, tensor in network.state_dict().items()}
+
+
+def enlarged(images: ImageSet, count: int) -> ImageSet:
+    """Return `count` images, repeated as often as needed."""
+    rows = torch.arange(count) % len(images)
+    return images.subset(rows)
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """The usual data set: PIL images through transforms, one at a time."""
+
+    def __init__(self, images: ImageSet, data: ImageData) -> None:
+        self.pictures = [v2.functional.to_pil_image(image) for image in images.images]
+        self.labels = images.labels.tolist()
+        to_float = [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)]
+        self.transform = v2.Compose([*to_float, v2.Normalize(data.mean, data.std)])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(self.pictures[index]), self.labels[index]
+
+
+def usual_curve(
+    network: nn.Module,
+    a: State,
+    b: State,
+    alphas: list[float],
+    data: Pictures,
+    device: torch.device,
+) -> list[float]:
+    """Return the losses on a line as they are usually computed."""
+    losses = []
+    for alpha in alphas:
+        mixed = {k: t + alpha * (b[k] - t) if t.is_floating_point() else t for k, t in a.items()}
+        network.load_state_dict(mixed)
+        network.train()
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+                module.momentum = None
+        with torch.no_grad():
+            for x, _ in DataLoader(data, STATISTICS_BATCH, num_workers=2):
+                network(x.to(device))
+            network.eval()
+            total, count = 0.0, 0
+            for x, y in DataLoader(data, 128, num_workers=2):
+                loss = functional.cross_entropy(network(x.to(device)), y.to(device))
+                total, count = total + loss.item() * len(y), count + len(y)
+        losses.append(total / count)
+    return losses
+
+
+def curve_costs(name: str, rounds: int, points: int, console: Console) -> None:
+    """Print what a curve costs against bare passes and against the usual loop."""
+    data = load_data(DataConfig(name="digits"))
+    hardware = resolve_hardware(TrainerConfig(), {})
+    a, b = (trained(name, data, hardware, seed, 60) for seed in (0, 1))
+    images = enlarged(data.train, IMAGES[name])
+
+    def batches(size: int) -> Batches:
+        options = {"mean": data.mean, "std": data.std, "device": hardware.device}
+        return Batches(images, batch_size=size, shuffle=False, **options)  # type: ignore[arg-type]
+
+    network = hardware.prepare(new_network(name, 0))
+    line = Line(network, {"train": batches(500)}, statistics=batches(STATISTICS_BATCH))
+    alphas = line_points(points)
+    ready = [x for x, _ in batches(500)]
+    plain = new_network(name, 0).to(memory_format=torch.contiguous_format).to(hardware.device)
+    pictures = Pictures(images, data)
+    losses: dict[str, list[float]] = {}
+
+    def ours() -> None:
+        losses["ours"] = [p["train"].loss for p in line.measure(a, b, alphas)]
+
+    @torch.inference_mode()
+    def bare() -> None:
+        for _ in alphas:
+            network.train()
+            for x in ready:
+                network(x)
+            network.eval()
+            for x in ready:
+                network(x)
+
+    def usual() -> None:
+        losses["usual"] = usual_curve(plain, a, b, alphas, pictures, hardware.device)
+
+    times: dict[str, list[float]] = {"ours": [], "bare": [], "usual": []}
+    for call in (ours, bare):
+        call()
+    for _ in range(rounds):
+        for key, call in (("ours", ours), ("bare", bare), ("usual", usual)):
+            times[key].append(seconds(call))
+    middle = {key: statistics.median(values) for key, values in times.items()}
+    difference = max(abs(x - y) for x, y in zip(losses["ours"], losses["usual"], strict=True))
+    table = Table(title=f"{name}: {points} points, {len(images):,} images, {hardware.precision}")
+    names = ("curve s", "bare passes s", "curve / bare", "usual s", "usual / curve")
+    for column in (*names, "largest difference"):
+        table.add_column(column, justify="right")
+    table.add_row(
+        f"{middle['ours']:.2f}",
+        f"{middle['bare']:.2f}",
+        f"{middle['ours'] / middle['bare']:.3f}",
+        f"{middle['usual']:.2f}",
+        f"{middle['usual'] / middle['ours']:.2f}",
+        f"{difference:.1e} of {max(losses['usual']):.2f}",
+    )
+    console.print(table)
+
+
+def alignment_cost(name: str, rounds: int, console: Console) -> None:
+    """Print what an alignment by activations costs in passes of one network over its images."""
+    data = load_data(DataConfig(name="digits"))
+    hardware = resolve_hardware(TrainerConfig(), {})
+    a, b = (hardware.prepare(new_network(name, seed)) for seed in (0, 1))
+    images = enlarged(data.train, 2 * IMAGES[name])
+    batches = Batches(
+        images,
+        batch_size=ALIGNMENT_BATCH,
+        mean=data.mean,
+        std=data.std,
+        device=hardware.device,
+        shuffle=False,
+    )
+    spec = permutation_spec(a)
+
+    @torch.inference_mode()
+    def one_pass() -> None:
+        for x, _ in batches:
+            a(x)
+
+    one_pass()
+    passes, aligned = [], []
+    for _ in range(rounds):
+        passes.append(seconds(one_pass))
+        aligned.append(seconds(lambda: match_activations(a, b, spec, batches)))
+    ratio = statistics.median(aligned) / statistics.median(passes)
+    console.print(
+        f"{name}: alignment by activations over {len(images):,} images "
+        f"{statistics.median(aligned):.2f} s, {ratio:.2f} passes of one network"
+    )
+
+
+def residual_mlp(width: int, seed: int, blocks: int = 32) -> tuple[PermutationSpec, State]:
+    """Return the weights of a residual network of linear layers, and its groups."""
+    generator = torch.Generator().manual_seed(seed)
+    stream: Axis = ("stream",)
+    spec, state = PermutationSpec(sizes={"stream": width}), {}
+    spec.axes |= {"in": (stream, ()), "head": ((), stream)}
+    for block in map(str, range(blocks)):
+        spec.sizes[block] = width
+        spec.axes |= {f"{block}.1": ((block,), stream), f"{block}.2": (stream, (block,))}
+    for name, axes in spec.axes.items():
+        rows, columns = (width if axis else 10 for axis in axes)
+        state[name] = torch.randn(rows, columns, generator=generator) / columns**0.5
+    return spec, state
+
+
+def resnet(width: int, seed: int) -> tuple[PermutationSpec, State]:
+    """Return the weights of a ResNet-20, and its groups."""
+    network = new_network("resnet20", seed, width=width)
+    return permutation_spec(network), network.state_dict()
+
+
+def planted(trials: int, console: Console) -> None:
+    """Print how often a planted permutation is found in residual networks."""
+    for family, make in (("ResNet-20", resnet), ("32 linear blocks", residual_mlp)):
+        found, spent = [0, 0], [0.0, 0.0]
+        for trial in range(trials):
+            generator = torch.Generator().manual_seed(trial)
+            spec, state = make(int(torch.randint(30, 51, (1,), generator=generator)), trial)
+            hidden = random_permutations(spec, generator)
+            moved = permute_state(state, spec, hidden)
+            start = identity_permutations(spec)
+
+            begin = time.perf_counter()
+            weights = (trained_weights(state, spec), trained_weights(moved, spec))
+            plain, _ = ascend(*weights, spec, start, generator)
+            middle = time.perf_counter()
+            ours, _ = match_weights(state, moved, spec)
+            spent = [spent[0] + middle - begin, spent[1] + time.perf_counter() - middle]
+            for i, order in enumerate((plain, ours)):
+                found[i] += all(
+                    torch.equal(p[order[g]], torch.arange(len(p))) for g, p in hidden.items()
+                )
+        for i, name in enumerate(("coordinate ascent alone", "match_weights")):
+            console.print(
+                f"planted in {family}, {name}: {found[i]} of {trials} found, "
+                f"{spent[i] / trials:.2f} s each"
+            )
+
+
+def main() -> None:
+    """Run the parts that are asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parts = ["curve", "alignment", "planted"]
+    parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
+    parser.add_argument("--models", nargs="+", default=list(WIDTHS), choices=list(WIDTHS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--points", type=int, default=5)
+    parser.add_argument("--trials", type=int, default=100)
+    arguments = parser.parse_args()
+    console = Console(width=100, highlight=False)
+    for name in arguments.models:
+        if "curve" in arguments.parts:
+            curve_costs(name, arguments.rounds, arguments.points, console)
+        if "alignment" in arguments.parts:
+            alignment_cost(name, arguments.rounds, console)
+    if "planted" in arguments.parts:
+        planted(arguments.trials, console)
+
+
+if __name__ == "__main__":
+    main()

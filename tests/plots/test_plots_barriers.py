@@ -1,0 +1,108 @@
+"""The pictures of an interpolation can be read, whatever the number of kinds and splits."""
+
+import json
+from itertools import combinations_with_replacement
+
+import pytest
+
+from symscape.errors import SymscapeError
+from symscape.plots.barriers import curves, draw_barriers, matrix
+from symscape.plots.read_barriers import CurvePoint, MeanBarrier
+from symscape.plots.trajectory import draw_trajectories, together, trajectory
+
+KINDS = ["vanilla", "hflip", "vflip", "hvflip", "rot90"]
+NAN = float("nan")
+
+
+def barriers(kinds, splits=("train", "test"), count=9):
+    return [
+        MeanBarrier("none-reset-0", a, b, split, "loss", "chord", 0.1 + 0.3 * i, count)
+        for i, (a, b) in enumerate(combinations_with_replacement(kinds, 2))
+        for split in splits
+    ]
+
+
+def points(kinds, splits=("train", "test"), low=0.9):
+    return [
+        CurvePoint(a, b, split, metric, at / 4, 1 + at * (4 - at) / 8, low, 1.6, 9)
+        for a, b in combinations_with_replacement(kinds, 2)
+        for split in splits
+        for metric in ("loss", "error")
+        for at in range(5)
+    ]
+
+
+@pytest.mark.parametrize("kinds", [KINDS, KINDS[:1], KINDS[:2]])
+@pytest.mark.parametrize("splits", [("train", "test"), ("train", "test", "test/rot90")])
+def test_the_matrix_shows_mean_and_n_of_every_cell(readable, kinds, splits):
+    texts = readable(matrix(barriers(kinds, splits), "Barrier"))
+    cells = len(kinds) * (len(kinds) + 1) // 2
+    assert sum("n=9" in text for text in texts) == cells * len(splits)
+    assert "0.10\nn=9" in texts and set(kinds) <= set(texts) and set(splits) <= set(texts)
+
+
+def test_all_panels_of_the_matrix_share_one_colour_scale():
+    figure = matrix(barriers(KINDS), "Barrier")
+    images = [axes.images[0] for axes in figure.axes if axes.images]
+    assert len(images) == 2 and images[0].norm is images[1].norm
+
+
+@pytest.mark.parametrize("kinds", [KINDS, KINDS[:1], KINDS[:2]])
+@pytest.mark.parametrize("metric", ["loss", "error"])
+def test_the_curves_name_their_cells_and_splits(readable, kinds, metric):
+    texts = readable(curves(points(kinds), metric, "Curves"))
+    assert {"train", "test"} <= set(texts) and "n=9" in texts
+    assert any(kinds[-1] in text for text in texts)
+
+
+def test_more_kinds_than_fit_are_cut_and_this_is_said(readable):
+    kinds = [f"kind{i}" for i in range(8)]
+    texts = readable(curves(points(kinds, low=NAN), "loss", "Curves"))
+    assert any("the first 24 of 36" in text.replace("\n", " ") for text in texts)
+
+
+def entries(plane=True, share=0.7):
+    return {
+        "run": {"name": "digits-resnet20-rot90", "seed": 0, "symmetry": "rot90", "augment": "none"},
+        "alphas": [0, 0.5, 1],
+        "curves": {"train": {"loss": [2.3, 2.4, 1.0]}, "test": {"loss": [2.3, 2.0, 1.1]}},
+        "rise": {"train": {"loss": 0.1}, "test": {"loss": 0.0}},
+        "steps": [0, 1, 10],
+        "path": {
+            "distance": [0, 1, 2],
+            "coordinates": [[-1, 0], [0, 1], [1, 0]],
+            "shares": [share, 0.2],
+        },
+        "plane": {"x": [-2, 0, 2], "y": [-1, 0, 1], "loss": [[3, 2, None], [2, 1.5, 1], [3, 2, 2]]}
+        if plane
+        else None,
+    }
+
+
+@pytest.mark.parametrize("plane", [True, False])
+def test_a_trajectory_says_whether_its_line_is_monotone(readable, plane):
+    texts = readable(trajectory(entries(plane)))
+    assert "train, rises by 0.1" in texts and "test, monotone" in texts
+    assert ("component 1 (70% of the variance)" in texts) is plane
+
+
+def test_all_trajectories_share_a_picture(readable):
+    texts = readable(together([entries(), entries()]))
+    assert "rot90 none (n=2)" in texts
+
+
+def test_a_share_that_is_no_number(readable):
+    assert "component 1 (- of the variance)" in readable(trajectory(entries(share=None)))
+
+
+def test_damaged_tables_are_named(tmp_path):
+    folder = tmp_path / "none-reset-0"
+    folder.mkdir()
+    with pytest.raises(SymscapeError, match=r"curves\.csv: no such file"):
+        draw_barriers(folder)
+    (folder / "curves.csv").write_text("label_a,label_b\n1,2\n")
+    with pytest.raises(SymscapeError, match="lacks the columns split, metric"):
+        draw_barriers(folder)
+    (folder / "x.json").write_text(json.dumps({"run": {}}))
+    with pytest.raises(SymscapeError, match=r"x\.json: cannot be read"):
+        draw_trajectories(folder)

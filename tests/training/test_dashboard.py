@@ -1,0 +1,46 @@
+"""Analyses on Weights & Biases, offline: what its own records hold."""
+
+import json
+
+import pytest
+
+from symscape.config import LoggerConfig
+from symscape.jobs.interpolate import interpolate
+from symscape.runs.find import find_runs
+from tests.jobs.study import asking, copy_of
+from tests.training.wandb_records import history, of_kind, records
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
+    return LoggerConfig(name="wandb", mode="offline")
+
+
+def tables(folder):
+    return [json.loads(path.read_text()) for path in folder.rglob("*.table.json")]
+
+
+def test_barriers_are_shown_with_pictures_a_table_and_links(study, tmp_path, offline):
+    root = copy_of(study, tmp_path)
+    interpolate(asking(root, points=3, logger=offline))
+    found = records(root)
+    (run,) = of_kind(found, "run")
+    assert (run.job_type, run.run_group, run.project) == ("interpolate", "tests", "symscape")
+    keys = {key.split("/_")[0] for row in history(found) for key in row}
+    shown = {"/".join(key.split("/")[:2]) for key in keys if key.startswith("pictures/")}
+    assert shown == {"pictures/matrix", "pictures/loss", "pictures/accuracy"}
+    (table,) = tables(root)
+    assert len(table["data"]) == 6 and {"test/loss/chord", "runs"} <= set(table["columns"])
+    ids = {r.manifest.wandb_id for r in find_runs(root, "tests")}
+    links = {link for row in table["data"] for link in row[-1].split()}
+    assert links == {f"runs/{each}" for each in ids}
+    (end,) = of_kind(found, "exit")
+    assert end.exit_code == 0
+
+
+def test_trajectories_are_shown_too(study, tmp_path, offline):
+    root = copy_of(study, tmp_path)
+    interpolate(asking(root, points=3, along="trajectory", plane_points=0, logger=offline))
+    (table,) = tables(root)
+    assert len(table["data"]) == 4 and "path_length" in table["columns"]
