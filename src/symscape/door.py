@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from symscape.config import TrainConfig
-from symscape.config_analyses import InterpolateConfig, SummaryConfig
+from symscape.config_analyses import InterpolateConfig, SharpnessConfig, SummaryConfig
 from symscape.errors import SymscapeError, did_you_mean
 
 Config = TypeVar("Config")
@@ -36,6 +36,7 @@ def register_schemas() -> None:
     store.store(name="train_schema", node=TrainConfig)
     store.store(name="summary_schema", node=SummaryConfig)
     store.store(name="interpolate_schema", node=InterpolateConfig)
+    store.store(name="sharpness_schema", node=SharpnessConfig)
 
 
 def call_job(job: Callable[[Config], Result], config: DictConfig, schema: type[Config]) -> Result:

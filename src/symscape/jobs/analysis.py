@@ -35,8 +35,8 @@ class Task:
         return " - ".join(names) + (f", {self.method}" if self.method else "")
 
 
-Measure = Callable[[Task, Callable[[], None]], AnyResult]
-"""Makes the result of a task; calls the second argument after every step."""
+Measure = Callable[[Task, Steps], AnyResult]
+"""Makes the result of a task; counts its steps."""
 
 
 def make_missing(
@@ -91,7 +91,7 @@ def _make(
             steps.tick(task.steps)
             return 0
         steps.about(task.title)
-        result = measure(task, steps.tick)
+        result = measure(task, steps)
         write_result(task.path, result)
         # Whoever gets this lock later finds the result first.
         task.path.with_name(f".{task.path.name}.lock").unlink(missing_ok=True)

@@ -16,11 +16,12 @@ from symscape.errors import SymscapeError
 from symscape.jobs.analysis import Measure, Task, make_missing
 from symscape.jobs.cells import cell_labels, cells_of, numbers_of, write_tables
 from symscape.jobs.console import console, shown, start_logging
+from symscape.jobs.progress import Steps
 from symscape.jobs.selection import check_comparable, select_pairs, select_runs
 from symscape.runs.find import Run
 from symscape.runs.results import (
+    LineResult,
     PairResult,
-    Result,
     is_whole,
     read_result,
     read_results,
@@ -80,10 +81,10 @@ def _measure(config: InterpolateConfig, run: Run) -> Measure[PairResult]:
     pairs = Pairs(Laboratory(config, run))
     log.info(f"on {pairs.lab.hardware.name}, {pairs.lab.hardware.precision}")
 
-    def measure(task: Task, tick: Any) -> PairResult:
+    def measure(task: Task, steps: Steps) -> PairResult:
         a, b = task.runs
         settings = settings_of(config, task.method)
-        result = pairs.measure(a, b, task.method, settings, tick)
+        result = pairs.measure(a, b, task.method, settings, steps.tick)
         check_precision(result)
         return result
 
@@ -118,7 +119,7 @@ def folder_of(place: Path, config: InterpolateConfig, align: str) -> Path:
     return place / f"{align}-{config.bn}-{settings_hash(settings_of(config, align))}"
 
 
-def check_precision(result: Result) -> None:
+def check_precision(result: LineResult) -> None:
     """Warn where rounding changes the loss by more than 1 %."""
     if not result.precision_check:
         return

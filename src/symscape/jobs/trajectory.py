@@ -29,6 +29,7 @@ from symscape.runs.find import Run, kept_weights, load_at
 from symscape.runs.manifest import now
 from symscape.runs.results import (
     TrajectoryResult,
+    jsonable,
     read_results,
     refer,
     result_path,
@@ -49,7 +50,7 @@ def trajectories(config: InterpolateConfig, runs: list[Run], place: Path) -> Non
 
     def prepare(run: Run) -> Measure[TrajectoryResult]:
         laboratory = Laboratory(config, run)
-        return lambda task, tick: measure(laboratory, task.runs[0], settings, tick)
+        return lambda task, steps: measure(laboratory, task.runs[0], settings, steps.tick)
 
     made = make_missing(tasks, TrajectoryResult, prepare, _say, force=config.force)
     _finish(config, folder, made)
@@ -87,7 +88,7 @@ def measure(
         barriers=all_barriers(alphas, curves),
         rise={k: {m: largest_rise(v) for m, v in c.items()} for k, c in curves.items()},
         steps=steps,
-        path=_finite(asdict(shape) | {"ratio": shape.ratio}),
+        path=jsonable(asdict(shape) | {"ratio": shape.ratio}),
         plane=_plane(laboratory, states, shape, tick) if laboratory.config.plane_points else None,
         precision_check=check,
         finished=now(),
@@ -116,15 +117,6 @@ def _plane(laboratory: Laboratory, states: States, shape: Geometry, tick: Tick) 
             tick()
         rows.append(row)
     return {"x": x, "y": y, "loss": rows}
-
-
-def _finite(tree: Any) -> Any:
-    """Replace what is not a number (an angle beside a step of length 0) by null, for JSON."""
-    if isinstance(tree, dict):
-        return {key: _finite(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_finite(value) for value in tree]
-    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
 
 
 def _say(result: TrajectoryResult) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from symscape.errors import SymscapeError
 from symscape.runs.files import write_text
@@ -61,10 +62,11 @@ def refer(run: Run) -> RunReference:
     )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Result:
     """What every result says of itself."""
 
+    kind: ClassVar[str]
     settings: dict[str, Any]
     """What was asked for; the folder's name holds a hash of it."""
     resolved: dict[str, str]
@@ -73,41 +75,60 @@ class Result:
     git_commit: str
     finished: str
     seconds: float
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(kw_only=True)
+class LineResult(Result):
+    """Losses on the straight line between two networks."""
+
     alphas: list[float]
     curves: Curves
     barriers: dict[str, dict[str, dict[str, float]]]
     """By split, metric (loss in nats, error) and definition (chord, midmean, max)."""
     precision_check: dict[str, float]
     """Loss at alpha = 1/2 on a few images in the result's precision and in float32."""
-    schema_version: int = SCHEMA_VERSION
 
 
-@dataclass
-class PairResult(Result):
-    """The line between two networks; alpha = 0 is `a`, 1 is `b` after its alignment."""
+@dataclass(kw_only=True)
+class PairResult(LineResult):
+    """The line between two runs; alpha = 0 is `a`, 1 is `b` after its alignment."""
 
-    a: RunReference = field(kw_only=True)
-    b: RunReference = field(kw_only=True)
-    alignment: dict[str, Any] = field(kw_only=True)
-    kind: str = "pair"
+    kind: ClassVar[str] = "pair"
+    a: RunReference
+    b: RunReference
+    alignment: dict[str, Any]
 
 
-@dataclass
-class TrajectoryResult(Result):
+@dataclass(kw_only=True)
+class TrajectoryResult(LineResult):
     """The path of one training, and the line from its initial to its final weights."""
 
-    run: RunReference = field(kw_only=True)
-    rise: dict[str, dict[str, float]] = field(kw_only=True)
+    kind: ClassVar[str] = "trajectory"
+    run: RunReference
+    rise: dict[str, dict[str, float]]
     """Largest rise of the line above its minimum so far, by split and metric; 0: monotone."""
-    steps: list[int] = field(kw_only=True)
-    path: dict[str, Any] = field(kw_only=True)
+    steps: list[int]
+    path: dict[str, Any]
     """Lengths, angles and principal components: the fields of `landscape.trajectory.Geometry`."""
-    plane: dict[str, Any] | None = field(kw_only=True)
+    plane: dict[str, Any] | None
     """x, y, and the train loss there: loss[row of y][column of x]."""
-    kind: str = "trajectory"
 
 
-AnyResult = TypeVar("AnyResult", PairResult, TrajectoryResult)
+@dataclass(kw_only=True)
+class SharpnessResult(Result):
+    """The curvature at the end of a run, or along its training."""
+
+    kind: ClassVar[str] = "sharpness"
+    run: RunReference
+    points: list[dict[str, Any]]
+    """One point, or one a kept step: step, loss, gradient_norm, weight_norm, learning_rate, memory,
+    and `measures`: a list with subspace, scaling, dimension and what was measured there."""
+    images: dict[str, int]
+    batchnorm: str
+
+
+AnyResult = TypeVar("AnyResult", PairResult, TrajectoryResult, SharpnessResult)
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
@@ -123,9 +144,19 @@ def result_path(folder: Path, runs: list[RunReference]) -> Path:
     return folder / f"{labels}--{weights}.json"
 
 
+def jsonable(tree: Any) -> Any:
+    """Return a tree in which what is not a number is null: JSON knows no nan."""
+    if isinstance(tree, dict):
+        return {key: jsonable(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [jsonable(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
+
+
 def write_result(path: Path, result: Result) -> None:
     """Write a result, all or nothing."""
-    write_text(path, json.dumps(asdict(result), indent=1, allow_nan=False) + "\n")
+    entries = {"kind": result.kind} | asdict(result)
+    write_text(path, json.dumps(entries, indent=1, allow_nan=False) + "\n")
 
 
 def read_result(path: Path, kind: type[AnyResult]) -> AnyResult:
@@ -143,7 +174,7 @@ def read_result(path: Path, kind: type[AnyResult]) -> AnyResult:
                 entries[name] = RunReference(**entries[name])
         known = {f.name for f in fields(kind)}
         if entries["kind"] != kind.kind:
-            raise ValueError(f"kind={entries['kind']}")
+            raise ValueError(f"kind={entries['kind']}, not {kind.kind}")
         return kind(**{key: value for key, value in entries.items() if key in known})
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise SymscapeError(f"{path}: damaged, or no result ({error!r})") from error

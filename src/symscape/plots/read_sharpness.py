@@ -1,0 +1,54 @@
+"""Reading the results of a curvature analysis into what the figures take."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from symscape.plots.read import naming, table
+
+
+@dataclass(frozen=True)
+class Mean:
+    """One row of summary.csv; a step of -1 is the end of the runs, nan is no interval."""
+
+    label: str
+    name: str
+    step: int
+    subspace: str
+    scaling: str
+    quantity: str
+    mean: float
+    low: float
+    high: float
+    unconverged: int
+
+
+def read_means(path: Path) -> list[Mean]:
+    """Return the rows of summary.csv."""
+    with naming(path):
+        return table(path, ("label", "name", "step", "subspace", "scaling", "quantity"), _mean)
+
+
+def _mean(cells: dict[str, str]) -> Mean:
+    texts = ("label", "name", "subspace", "scaling", "quantity")
+    low, high = (float(cells[key] or "nan") for key in ("low", "high"))
+    return Mean(
+        step=int(cells["step"]),
+        mean=float(cells["mean"]),
+        low=low,
+        high=high,
+        unconverged=int(cells["unconverged"]),
+        **{key: cells[key] for key in texts},
+    )
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Return the entries of one run's result."""
+    with naming(path):
+        entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if missing := [key for key in ("run", "points") if key not in entries]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        return entries

@@ -1,0 +1,200 @@
+"""Pictures of curvature: by symmetry, as a density, against eps, and along training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from symscape.plots.read_sharpness import Mean, read_means, read_result
+from symscape.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PAGE_WIDTH,
+    PURPLE,
+    VERMILLION,
+    save,
+    style,
+)
+
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, GREY)
+Entries = dict[str, Any]
+
+
+def draw_sharpness(folder: Path) -> list[Path]:
+    """Draw what a folder of settings holds: `summary.csv` and the results of single runs.
+
+    Returns:
+        The PNG files written, below `pictures/`.
+    """
+    means = read_means(folder / "summary.csv")
+    results = [read_result(path) for path in sorted(folder.glob("*.json"))]
+    labels = {m.name: m.label for m in means}
+    figures: dict[str, Figure] = {}
+    if any(m.step >= 0 for m in means):
+        figures["training"] = along_training(results, labels)
+    else:
+        wanted = [m for m in means if m.quantity in ("eigenvalue_1", "trace")]
+        if wanted:
+            figures["sharpness"] = by_kind(wanted)
+        if ascents := [m for m in means if m.quantity.startswith("random_ascent_mean@")]:
+            figures["ascent"] = against_epsilon(ascents)
+        if _measured(results, "density"):
+            figures["density"] = densities(results, labels)
+    pictures = folder / "pictures"
+    return [p for name, figure in figures.items() for p in save(figure, pictures / f"{name}.png")]
+
+
+def _measured(results: Sequence[Entries], quantity: str) -> bool:
+    return any(quantity in m for r in results for m in r["points"][-1]["measures"])
+
+
+@style()
+def by_kind(means: Sequence[Mean]) -> Figure:
+    """Draw largest eigenvalue and trace of every kind of run, subspaces side by side.
+
+    An open marker says that some eigenvalue behind the mean did not converge.
+    """
+    quantities = list(dict.fromkeys(m.quantity for m in means))
+    scalings = list(dict.fromkeys(m.scaling for m in means))
+    labels = list(dict.fromkeys(m.label for m in means))
+    subspaces = list(dict.fromkeys(m.subspace for m in means))
+    shape = (len(quantities), len(scalings))
+    figure = Figure(figsize=(PAGE_WIDTH, 2.6 * shape[0] + 0.5))
+    figure.suptitle("Curvature by symmetry: mean over seeds, 95 % interval")
+    panels = figure.subplots(*shape, squeeze=False, sharex=True)
+    names = {"eigenvalue_1": "largest eigenvalue", "trace": "trace"}
+    for row, quantity in enumerate(quantities):
+        for column, scaling in enumerate(scalings):
+            axes = panels[row, column]
+            own = [m for m in means if (m.quantity, m.scaling) == (quantity, scaling)]
+            for i, subspace in enumerate(subspaces):
+                shift = 0.3 * (i - (len(subspaces) - 1) / 2) / max(1, len(subspaces) - 1)
+                _draw_means(axes, own, subspace, labels, shift, COLOURS[i % len(COLOURS)])
+            axes.set_title(f"{names[quantity]}, scaling {scaling}")
+            axes.set_ylim(bottom=min(0.0, *(m.mean for m in own)))
+    for axes in panels[-1]:
+        axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right", rotation_mode="anchor")
+    handles, texts = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=len(texts))
+    return figure
+
+
+def _draw_means(
+    axes: Axes, means: Sequence[Mean], subspace: str, labels: list[str], shift: float, colour: str
+) -> None:
+    own = [m for m in means if m.subspace == subspace]
+    for m in own:
+        x = labels.index(m.label) + shift
+        if np.isfinite([m.low, m.high]).all():
+            axes.plot([x, x], [m.low, m.high], color=colour)
+        axes.plot(x, m.mean, marker="o", color=colour, mfc="white" if m.unconverged else colour)
+    if own:
+        axes.plot([], [], marker="o", linestyle="", color=colour, label=subspace)
+
+
+@style()
+def against_epsilon(means: Sequence[Mean]) -> Figure:
+    """Draw the mean rise of the loss along random directions against their size."""
+    places = list(dict.fromkeys((m.subspace, m.scaling) for m in means))
+    figure = Figure(figsize=(PAGE_WIDTH, 2.8 * -(-len(places) // 2) + 0.5))
+    figure.suptitle("Rise of the train loss along random directions: mean over seeds")
+    panels = figure.subplots(-(-len(places) // 2), min(2, len(places)), squeeze=False)
+    for axes in panels.flat[len(places) :]:
+        axes.remove()
+    labels = list(dict.fromkeys(m.label for m in means))
+    for axes, place in zip(panels.flat, places, strict=False):
+        for label, colour in zip(labels, COLOURS * len(labels), strict=False):
+            own = [m for m in means if (m.subspace, m.scaling, m.label) == (*place, label)]
+            eps = [float(m.quantity.split("@")[1]) for m in own]
+            axes.plot(eps, [m.mean for m in own], color=colour, marker="o", label=label)
+        axes.set_xscale("log")
+        axes.set_yscale("symlog", linthresh=1e-6)
+        axes.set(title=f"{place[0]}, scaling {place[1]}", xlabel="eps", ylabel="rise (nats)")
+    handles, texts = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=min(6, len(texts)))
+    return figure
+
+
+@style()
+def densities(results: Sequence[Entries], labels: dict[str, str]) -> Figure:
+    """Draw the spectral density of the first seed of each kind, one panel a subspace."""
+    first: dict[str, Entries] = {}
+    for entries in results:
+        first.setdefault(entries["run"]["name"], entries)
+    measures = next(iter(first.values()))["points"][-1]["measures"]
+    places = [(m["subspace"], m["scaling"]) for m in measures if "density" in m]
+    figure = Figure(figsize=(PAGE_WIDTH, 2.6 * -(-len(places) // 2) + 0.5))
+    figure.suptitle("Spectral density, one seed each, widened by 1 % of the range")
+    panels = figure.subplots(-(-len(places) // 2), min(2, len(places)), squeeze=False)
+    for axes in panels.flat[len(places) :]:
+        axes.remove()
+    for axes, place in zip(panels.flat, places, strict=False):
+        for (name, entries), colour in zip(first.items(), COLOURS * len(first), strict=False):
+            for m in entries["points"][-1]["measures"]:
+                if (m["subspace"], m["scaling"]) == place and "density" in m:
+                    axes.plot(*_smooth(m["density"]), color=colour, label=labels[name])
+        axes.set_yscale("log")
+        axes.set(title=f"{place[0]}, scaling {place[1]}", xlabel="eigenvalue", ylabel="density")
+        axes.set_ylim(bottom=1e-6)
+    handles, texts = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=min(6, len(texts)))
+    return figure
+
+
+def _smooth(density: Entries) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the quadrature as a sum of Gaussians on a grid."""
+    nodes, weights = np.concatenate(density["nodes"]), np.concatenate(density["weights"])
+    low, high = nodes.min(), nodes.max()
+    width = 0.01 * max(high - low, 1e-12)
+    grid = np.linspace(low - 5 * width, high + 5 * width, 800)
+    bumps = np.exp(-0.5 * ((grid[:, None] - nodes) / width) ** 2) / (width * np.sqrt(2 * np.pi))
+    return grid, bumps @ weights / len(density["nodes"])
+
+
+@style()
+def along_training(results: Sequence[Entries], labels: dict[str, str]) -> Figure:
+    """Draw the largest eigenvalue beside 2 / learning rate, and the trace, along training.
+
+    Gradient descent on a quadratic diverges where the eigenvalue exceeds 2 / learning rate.
+    """
+    figure = Figure(figsize=(PAGE_WIDTH, 3.2))
+    figure.suptitle("Curvature along training")
+    top, trace = figure.subplots(1, 2)
+    shown: set[str] = set()
+    kinds = list(dict.fromkeys(entries["run"]["name"] for entries in results))
+    for entries in results:
+        name = entries["run"]["name"]
+        colour = COLOURS[kinds.index(name) % len(COLOURS)]
+        label = None if name in shown else labels[name]
+        shown.add(name)
+        steps = [point["step"] for point in entries["points"]]
+        for axes, values in ((top, _tops(entries)), (trace, _traces(entries))):
+            axes.plot(steps, values, color=colour, label=label, marker=".", linewidth=0.8)
+    points = results[0]["points"]
+    limits = [2 / p["learning_rate"] if p["learning_rate"] else np.nan for p in points]
+    top.plot([p["step"] for p in points], limits, color=GREY, linestyle="--", label="2 / lr")
+    for axes, title in ((top, "largest eigenvalue"), (trace, "trace")):
+        axes.set(title=title, xlabel="optimiser step")
+        axes.set_xscale("symlog")
+    top.set_yscale("symlog")
+    handles, texts = top.get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=min(6, len(texts)))
+    return figure
+
+
+def _tops(entries: Entries) -> list[float]:
+    found = [p["measures"][0].get("eigenvalues") for p in entries["points"]]
+    return [each["values"][0] if each else np.nan for each in found]
+
+
+def _traces(entries: Entries) -> list[float]:
+    found = [p["measures"][0].get("trace") for p in entries["points"]]
+    return [each["value"] if each else np.nan for each in found]
