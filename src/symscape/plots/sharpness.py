@@ -79,12 +79,24 @@ def by_kind(means: Sequence[Mean]) -> Figure:
                 shift = 0.3 * (i - (len(subspaces) - 1) / 2) / max(1, len(subspaces) - 1)
                 _draw_means(axes, own, subspace, labels, shift, COLOURS[i % len(COLOURS)])
             axes.set_title(f"{names[quantity]}, scaling {scaling}")
-            axes.set_ylim(bottom=min(0.0, *(m.mean for m in own)))
+            _scale(axes, [m.mean for m in own])
+            axes.set_xlim(-0.5, len(labels) - 0.5)
     for axes in panels[-1]:
         axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right", rotation_mode="anchor")
     handles, texts = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=len(texts))
     return figure
+
+
+def _scale(axes: Axes, values: Sequence[float], decades: float = 2.0) -> None:
+    """Take a log axis for positive values over more than `decades`, else one that holds 0."""
+    finite = [value for value in values if np.isfinite(value)]
+    if not finite or min(finite) <= 0:
+        axes.axhline(0.0, color=GREY, linewidth=0.5)
+    elif max(finite) > 10**decades * min(finite):
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0.0)
 
 
 def _draw_means(
@@ -116,7 +128,7 @@ def against_epsilon(means: Sequence[Mean]) -> Figure:
             eps = [float(m.quantity.split("@")[1]) for m in own]
             axes.plot(eps, [m.mean for m in own], color=colour, marker="o", label=label)
         axes.set_xscale("log")
-        axes.set_yscale("symlog", linthresh=1e-6)
+        _scale(axes, [m.mean for m in means if (m.subspace, m.scaling) == place], decades=0)
         axes.set(title=f"{place[0]}, scaling {place[1]}", xlabel="eps", ylabel="rise (nats)")
     handles, texts = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=min(6, len(texts)))
@@ -143,7 +155,8 @@ def densities(results: Sequence[Entries], labels: dict[str, str]) -> Figure:
                     axes.plot(*_smooth(m["density"]), color=colour, label=labels[name])
         axes.set_yscale("log")
         axes.set(title=f"{place[0]}, scaling {place[1]}", xlabel="eigenvalue", ylabel="density")
-        axes.set_ylim(bottom=1e-6)
+        highest = max(float(np.max(np.asarray(line.get_ydata()))) for line in axes.get_lines())
+        axes.set_ylim(1e-10 * highest, 3 * highest)
     handles, texts = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=min(6, len(texts)))
     return figure
