@@ -58,16 +58,16 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def new_network(name: str, seed: int, classes: int = 10, width: int | None = None) -> nn.Module:
-    """Return an initialised plain network."""
-    network = build_plain(ModelConfig(name=name, width=width), in_channels=3, classes=classes)
+def new_network(name: str, seed: int, channels: int = 1, width: int | None = None) -> nn.Module:
+    """Return an initialised plain network for ten classes."""
+    network = build_plain(ModelConfig(name=name, width=width), in_channels=channels, classes=10)
     initialise(network, seed, "matched")
     return network
 
 
 def trained(name: str, data: ImageData, hardware: Hardware, seed: int, steps: int) -> State:
     """Return a network that has learned something: barriers of untrained ones are no test."""
-    network = hardware.prepare(new_network(name, seed, len(data.classes))).train()
+    network = hardware.prepare(new_network(name, seed)).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
     batches = Batches(
         data.train,

@@ -81,6 +81,7 @@ def run_door(main: Callable[[], object], schema: type) -> None:
 
     With HYDRA_FULL_ERROR=1 in the environment the traceback is shown instead.
     """
+    sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]
     # Makes Hydra raise its errors, which it would print over many lines.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -91,6 +92,17 @@ def run_door(main: Callable[[], object], schema: type) -> None:
         if SHOW_TRACEBACK:
             raise
         _stop(f"error: {one_line(error, schema)}", 1)
+
+
+def quoted(word: str) -> str:
+    """Quote the values of `key=value` that hold a `=`, as every run's folder does (`seed=0`).
+
+    Hydra's grammar wants them quoted, and a shell takes the quotes away.
+    """
+    key, equals, value = word.partition("=")
+    if not equals or "=" not in value or word.startswith("-") or set(value) & set("'\"[{("):
+        return word
+    return f"{key}=" + ",".join(f"'{part}'" if "=" in part else part for part in value.split(","))
 
 
 def _stop(message: str, status: int) -> NoReturn:

@@ -23,12 +23,12 @@ def runs(study, tmp_path):
 
 
 def results(root, align="none", bn="reset"):
-    (folder,) = (root / "tests" / "interpolate").glob(f"{align}-{bn}-*")
+    (folder,) = (root / "tests" / "interpolate").rglob(f"{align}-{bn}-*")
     return list(read_results(folder, PairResult))
 
 
 def files(root):
-    return sorted((root / "tests" / "interpolate").glob("*/*.json"))
+    return sorted((root / "tests" / "interpolate").rglob("*.json"))
 
 
 def test_a_study_becomes_results_tables_and_pictures(runs, capsys):
@@ -127,6 +127,15 @@ def test_two_named_runs(runs):
     assert len(results(runs)) == 1
     with pytest.raises(SymscapeError, match="no run here"):
         interpolate(asking(runs, a=str(a.folder), b=str(runs / "nowhere")))
+    with pytest.raises(SymscapeError, match="no barrier to itself"):
+        interpolate(asking(runs, a=str(a.folder), b=str(a.folder)))
+
+
+def test_named_runs_stay_out_of_the_tables_of_their_study(runs):
+    a, b, *_ = everything(runs)
+    interpolate(asking(runs, a=str(a.folder), b=str(b.folder), points=3))
+    place = runs / "tests" / "interpolate"
+    assert (place / "named" / "summary.csv").exists() and not (place / "summary.csv").exists()
 
 
 def test_unfinished_runs_are_named_and_left_out(runs, capsys):
@@ -137,7 +146,7 @@ def test_unfinished_runs_are_named_and_left_out(runs, capsys):
     assert f"left out: {run.folder} is interrupted" in capsys.readouterr().out
     assert len(results(runs)) == 3
     with pytest.raises(SymscapeError, match="interrupted, not completed"):
-        interpolate(asking(runs, a=str(run.folder), b=str(run.folder)))
+        interpolate(asking(runs, a=str(run.folder), b=str(everything(runs)[1].folder)))
 
 
 def edit_manifest(run, old, new):
@@ -200,10 +209,44 @@ def test_a_pair_measured_from_both_ends_is_one_pair(runs):
     vanilla, rot90 = everything(runs)[-1], everything(runs)[0]
     for a, b in ((vanilla, rot90), (rot90, vanilla)):
         interpolate(asking(runs, a=str(a.folder), b=str(b.folder), points=3))
-    both = results(runs)
+    both = [read_result(path, PairResult) for path in files(runs)]
     assert len(both) == 2 and chord(both[0]) == approx(chord(both[1]), rel=1e-4)
-    (cell,) = cells_of(both)
+    (cell,) = cells_of(results(runs))
     assert cell.barriers()[HEADLINE].n == 1
+
+
+def test_a_result_of_weights_that_are_no_more_gives_way_to_the_new_one(runs):
+    interpolate(asking(runs, points=3, pairs="within"))
+    path = files(runs)[0]
+    old = json.loads(path.read_text())
+    old["finished"], old["barriers"]["test"]["loss"]["chord"] = "2000-01-01T00:00:00", 99.0
+    for name in ("aaa", "zzz"):
+        path.with_name(f"{name}.json").write_text(json.dumps(old))
+    assert len(results(runs)) == 2 and all(chord(r) < 99 for r in results(runs))
+
+
+def test_pictures_follow_the_results(runs):
+    interpolate(asking(runs, points=3, pairs="within"))
+    (picture,) = (runs / "tests").rglob("matrix.png")
+    before = picture.stat().st_mtime_ns
+    interpolate(asking(runs, points=3, pairs="within"))
+    assert picture.stat().st_mtime_ns == before
+    files(runs)[0].touch()
+    interpolate(asking(runs, points=3, pairs="within"))
+    assert picture.stat().st_mtime_ns > before
+
+
+def test_a_pair_that_fails_leaves_the_others_alone(runs, capsys):
+    run = everything(runs)[-1]
+    state, metadata = read_weights(weights_path(run.folder))
+    state["norm.weight"] = state["norm.weight"] * float("inf")
+    digest = save_weights(weights_path(run.folder), state, metadata)
+    edit_manifest(run, run.manifest.weights["final"], digest)
+    with pytest.raises(SymscapeError, match=r"not finite.*and 2 more"):
+        interpolate(asking(runs, points=3))
+    assert len(results(runs)) == 3
+    assert (runs / "tests" / "interpolate" / "summary.csv").exists()
+    assert capsys.readouterr().out.count(": failed: ") == 3
 
 
 def test_loading_a_result_of_a_later_version_is_refused(runs):

@@ -27,7 +27,7 @@ def asking(root, **changes: Any) -> SharpnessConfig:
 
 
 def results(root, along="runs"):
-    (folder,) = (root / "tests" / "sharpness").glob(f"{along}-*")
+    (folder,) = (root / "tests" / "sharpness").rglob(f"{along}-*")
     return folder, list(read_results(folder, SharpnessResult))
 
 
@@ -90,13 +90,13 @@ def test_every_quantity_in_every_subspace(runs):
         )
     found = [
         r
-        for folder in (runs / "tests" / "sharpness").iterdir()
+        for folder in (runs / "tests" / "sharpness" / "named").glob("runs-*")
         for r in read_results(folder, SharpnessResult)
     ]
     assert len(found) == 2
     keys = {k for r in found for k in measured(r, "complement", "elementwise")}
     assert set(every) <= keys
-    pictures = {p.name for p in (runs / "tests" / "sharpness").glob("*/pictures/*.png")}
+    pictures = {p.name for p in (runs / "tests" / "sharpness").rglob("*.png")}
     assert pictures == {"sharpness.png", "ascent.png", "density.png"}
 
 

@@ -34,7 +34,7 @@ def test_every_run_has_a_path(measured):
         assert result.rise["train"]["loss"] >= 0
     names = {p.name for p in (folder / "pictures").glob("*.png")}
     assert len(names) == 5 and "lines.png" in names
-    assert (folder / "trajectories.csv").exists()
+    assert (folder / "trajectories.csv").exists() and (folder / "summary.csv").exists()
 
 
 def test_lengths_are_those_of_the_weights_on_disk(measured):
@@ -56,7 +56,7 @@ def test_the_line_ends_at_the_logged_loss(study, tmp_path):
     run = find_runs(root, "tests")[0]
     wanted = {"a": str(run.folder), "along": "trajectory", "plane_points": 0, "bn": "lerp"}
     interpolate(asking(root, **wanted))
-    (folder,) = (root / "tests" / "interpolate").glob("trajectory-lerp-*")
+    (folder,) = (root / "tests" / "interpolate" / "named").glob("trajectory-lerp-*")
     (result,) = read_results(folder, TrajectoryResult)
     logged = read_figures(run.folder)["test/loss"]
     assert result.curves["test"]["loss"][-1] == approx(logged, rel=1e-5)

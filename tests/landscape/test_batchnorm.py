@@ -16,12 +16,19 @@ def test_one_batch_gives_its_own_statistics():
 
 
 def test_ragged_batches_are_weighted_by_their_images():
-    net, data = network(), Fixed(count=50, batch=40)
+    net, data = network(), Fixed(count=600, batch=330)
     reset_statistics(net, data)
     maps = net.conv(data.x)
     assert torch.allclose(net.norm.running_mean, maps.mean((0, 2, 3)))
-    parts = 0.8 * maps[:40].var((0, 2, 3)) + 0.2 * maps[40:].var((0, 2, 3))
+    parts = 0.55 * maps[:330].var((0, 2, 3)) + 0.45 * maps[330:].var((0, 2, 3))
     assert torch.allclose(net.norm.running_var, parts)
+
+
+def test_a_small_last_batch_is_joined_with_the_one_before():
+    ragged, whole = network(), network()
+    reset_statistics(ragged, Fixed(count=331, batch=330))
+    reset_statistics(whole, Fixed(count=331, batch=331))
+    assert torch.equal(ragged.norm.running_var, whole.norm.running_var)
 
 
 def test_what_was_there_before_does_not_matter_and_momentum_is_left_alone():

@@ -105,4 +105,4 @@ def test_damaged_tables_are_named(tmp_path):
         draw_barriers(folder)
     (folder / "x.json").write_text(json.dumps({"run": {}}))
     with pytest.raises(SymscapeError, match=r"x\.json: cannot be read"):
-        draw_trajectories(folder)
+        draw_trajectories([folder / "x.json"], folder)

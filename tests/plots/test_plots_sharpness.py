@@ -75,4 +75,4 @@ def test_curvature_along_training_stands_beside_two_over_the_rate(readable):
 
 def test_damaged_tables_are_named(tmp_path):
     with pytest.raises(SymscapeError, match=r"summary\.csv: no such file"):
-        draw_sharpness(tmp_path)
+        draw_sharpness(tmp_path, [])

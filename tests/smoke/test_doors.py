@@ -9,10 +9,10 @@ from symscape.config import (
     DATASETS,
     STANDARD_WIDTHS,
     SYMMETRIES,
-    SummaryConfig,
     TrainConfig,
 )
-from symscape.door import config_keys
+from symscape.config_analyses import SummaryConfig
+from symscape.door import config_keys, quoted
 from tests.smoke.door import ROOT, TINY, call
 
 DOORS = sorted(p.stem for p in ROOT.glob("*.py"))
@@ -138,3 +138,10 @@ def test_runs_land_where_the_command_runs(tmp_path: Path):
     folders = list((tmp_path / "multirun" / "default").glob("digits-resnet20-rot90-standard-*"))
     assert len(folders) == 1
     assert {p.name for p in tmp_path.iterdir()} == {"multirun"}
+
+
+def test_values_with_an_equals_sign_are_quoted_for_hydra():
+    assert quoted("a=runs/seed=0") == "a='runs/seed=0'"
+    assert quoted("a=x/seed=0,y/seed=1") == "a='x/seed=0','y/seed=1'"
+    for word in ("seed=0", "-m", "data.root='x=y'", "only.seed=[0,1]", "--cfg=job"):
+        assert quoted(word) == word

@@ -60,6 +60,15 @@ def test_bad_input_is_one_line(untouched, words):
     assert not list(untouched.rglob("*.json.part")) and not list(untouched.glob("x"))
 
 
+def test_two_runs_by_their_folders(place):
+    folder = place / "multirun" / "tests"
+    a, b = sorted(folder.glob("*/seed=0"))
+    words = (f"a={a}", f"b={b.relative_to(place)}", "points=3")
+    result = call(place, "interpolate", *words, *FEW)
+    assert result.returncode == 0, result.stderr
+    assert len(list(folder.glob("interpolate/named/*/*.json"))) == 1
+
+
 def results(place):
     return sorted((place / "multirun" / "tests" / "interpolate").glob("*/*.json"))
 

@@ -23,6 +23,9 @@ def tables(folder):
 
 def test_barriers_are_shown_with_pictures_a_table_and_links(study, tmp_path, offline):
     root = copy_of(study, tmp_path)
+    logged, *others = find_runs(root, "tests")
+    config = logged.folder / "config.yaml"
+    config.write_text(config.read_text().replace("name: csv", "name: wandb"))
     interpolate(asking(root, points=3, logger=offline))
     found = records(root)
     (run,) = of_kind(found, "run")
@@ -32,9 +35,9 @@ def test_barriers_are_shown_with_pictures_a_table_and_links(study, tmp_path, off
     assert shown == {"pictures/matrix", "pictures/loss", "pictures/accuracy"}
     (table,) = tables(root)
     assert len(table["data"]) == 6 and {"test/loss/chord", "runs"} <= set(table["columns"])
-    ids = {r.manifest.wandb_id for r in find_runs(root, "tests")}
-    links = {link for row in table["data"] for link in row[-1].split()}
-    assert links == {f"runs/{each}" for each in ids}
+    links = {link for row in table["data"] for link in row[-1].split(", ")}
+    names = {f"{r.manifest.name} seed={r.config.seed}" for r in others}
+    assert links == {f"runs/{logged.manifest.wandb_id}", *names}
     (end,) = of_kind(found, "exit")
     assert end.exit_code == 0
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from symscape.errors import SymscapeError
 from symscape.jobs.console import console
 from symscape.jobs.interrupt import Interrupted, interruptible
 from symscape.jobs.progress import Steps, progress
@@ -35,6 +36,29 @@ class Task:
         return " - ".join(names) + (f", {self.method}" if self.method else "")
 
 
+@dataclass(frozen=True)
+class Made:
+    """How many results were made, and why others could not be."""
+
+    count: int
+    failures: list[str]
+
+    def check(self) -> None:
+        """Raise SymscapeError if there were failures: after all that could be done was done."""
+        if self.failures:
+            others = len(self.failures) - 1
+            more = f" (and {others} more results failed)" if others else ""
+            raise SymscapeError(f"{self.failures[0]}{more}")
+
+
+def is_stale(folder: Path, made_of_it: Sequence[Path]) -> bool:
+    """Whether tables or pictures are missing, or older than a result in `folder`."""
+    if not made_of_it or not all(path.exists() for path in made_of_it):
+        return True
+    newest = max((path.stat().st_mtime_ns for path in folder.glob("*.json")), default=0)
+    return newest > min(path.stat().st_mtime_ns for path in made_of_it)
+
+
 Measure = Callable[[Task, Steps], AnyResult]
 """Makes the result of a task; counts its steps."""
 
@@ -46,8 +70,8 @@ def make_missing(
     say: Callable[[AnyResult], str],
     *,
     force: bool = False,
-) -> int:
-    """Make the results that are not there yet, or damaged; return how many were made.
+) -> Made:
+    """Make the results that are not there yet, or damaged; one that fails leaves the others alone.
 
     Several processes may do this at once: each result is made by one of them.
 
@@ -62,8 +86,9 @@ def make_missing(
     if there := len(tasks) - len(missing):
         log.info(f"{there} of {len(tasks)} results are there already (force=true makes them anew)")
     if not missing:
-        return 0
+        return Made(0, [])
     made = busy = 0
+    failures: list[str] = []
     with _stoppable(lambda: made):
         measure = prepare(missing[0].runs[0])
         with progress(console, sum(task.steps for task in missing)) as steps:
@@ -73,9 +98,12 @@ def make_missing(
                 except BusyError:
                     steps.tick(task.steps)
                     busy += 1
+                except SymscapeError as error:
+                    failures.append(str(error))
+                    log.error(f"{task.title}: failed: {error}")
     if busy:
         log.info(f"{busy} results are being made by another process; they are left to it")
-    return made
+    return Made(made, failures)
 
 
 def _make(

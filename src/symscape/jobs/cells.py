@@ -44,20 +44,16 @@ class Cell:
 
     def _pairs(self) -> list[tuple[str, str]]:
         return [
-            (r.a.label, r.b.label) if r.a.name == self.a.name else (r.b.label, r.a.label)
+            (r.a.folder, r.b.folder) if r.a.name == self.a.name else (r.b.folder, r.a.folder)
             for r in self.results
         ]
 
 
 def cells_of(results: Iterable[PairResult]) -> list[Cell]:
-    """Group results into cells, in the order of the symmetries.
-
-    A pair that was measured from both ends counts once.
-    """
+    """Group results into cells, in the order of the symmetries."""
     groups: dict[tuple[str, str], list[PairResult]] = defaultdict(list)
     kinds: dict[str, RunReference] = {}
-    once = {frozenset((r.a.label, r.b.label)): r for r in results}
-    for result in once.values():
+    for result in results:
         first, second = sorted((result.a, result.b), key=_order)
         kinds |= {first.name: first, second.name: second}
         groups[first.name, second.name].append(result)
@@ -162,8 +158,9 @@ def _interval(interval: Interval) -> dict[str, Value]:
 
 
 def _settings(folder: Path, result: PairResult) -> dict[str, Value]:
-    shown = ("align", "bn", "points", "train_images", "bn_images", "test_images", "precision")
-    return {"settings": folder.name, **{key: str(result.settings[key]) for key in shown}}
+    shown = ("align", "bn", "points", "train_images", "bn_images", "test_images")
+    settings: dict[str, Value] = {key: str(result.settings[key]) for key in shown}
+    return {"settings": folder.name, **settings, "precision": result.resolved["precision"]}
 
 
 def _kind(side: str, run: RunReference) -> dict[str, Value]:

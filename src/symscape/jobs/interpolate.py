@@ -13,12 +13,13 @@ from rich.table import Table
 
 from symscape.config_analyses import InterpolateConfig
 from symscape.errors import SymscapeError
-from symscape.jobs.analysis import Measure, Task, make_missing
+from symscape.jobs.analysis import Measure, Task, is_stale, make_missing
 from symscape.jobs.cells import cell_labels, cells_of, numbers_of, write_tables
 from symscape.jobs.console import console, shown, start_logging
 from symscape.jobs.progress import Steps
-from symscape.jobs.selection import check_comparable, select_pairs, select_runs
+from symscape.jobs.selection import check_comparable, select_pairs, select_runs, traits
 from symscape.runs.find import Run
+from symscape.runs.lock import locked
 from symscape.runs.results import (
     LineResult,
     PairResult,
@@ -34,6 +35,8 @@ from symscape.runs.results import (
 log = logging.getLogger("symscape")
 CANDIDATES = ("activations", "weights")
 PRECISION_TOLERANCE = 0.01
+WAIT = 600.0
+"""Seconds to wait for another process that writes the same study's tables and pictures."""
 
 
 def interpolate(config: InterpolateConfig) -> None:
@@ -47,7 +50,6 @@ def interpolate(config: InterpolateConfig) -> None:
     runs, unfinished = select_runs(Path(config.root), config.study, folders, config.only)
     for run in unfinished:
         log.info(f"left out: {run.folder} is {run.state}")
-    check_comparable(runs)
     if config.along == "trajectory":
         from symscape.jobs.trajectory import trajectories
 
@@ -60,18 +62,22 @@ def _pairs(config: InterpolateConfig, runs: list[Run], place: Path) -> None:
     pairs = select_pairs(runs, config.pairs)
     if not pairs:
         raise SymscapeError(f"pairs={config.pairs}: {len(runs)} completed run(s) make no such pair")
+    for pair in pairs:
+        check_comparable(pair)
     methods = CANDIDATES if config.align == "best" else (config.align,)
     tasks = [
         Task((a, b), _path(config, place, a, b, method), config.points, method)
         for a, b in pairs
         for method in methods
     ]
-    made = make_missing(
+    work = make_missing(
         tasks, PairResult, lambda run: _measure(config, run), _say, force=config.force
     )
-    if config.align == "best":
-        made += choose(config, place, pairs)
-    finish(config, place, made)
+    with locked(place / "tables", wait=WAIT):
+        if config.align == "best":
+            choose(config, place, pairs)
+        finish(config, place)
+    work.check()
 
 
 def _measure(config: InterpolateConfig, run: Run) -> Measure[PairResult]:
@@ -82,7 +88,10 @@ def _measure(config: InterpolateConfig, run: Run) -> Measure[PairResult]:
     log.info(f"on {pairs.lab.hardware.name}, {pairs.lab.hardware.precision}")
 
     def measure(task: Task, steps: Steps) -> PairResult:
+        nonlocal pairs
         a, b = task.runs
+        if traits(a) != traits(pairs.lab.run):  # Pairs within kinds may be of several shapes.
+            pairs = Pairs(Laboratory(config, a))
         settings = settings_of(config, task.method)
         result = pairs.measure(a, b, task.method, settings, steps.tick)
         check_precision(result)
@@ -101,9 +110,10 @@ def _path(config: InterpolateConfig, place: Path, a: Run, b: Run, align: str) ->
 
 
 def place_of(config: InterpolateConfig, runs: list[Run]) -> Path:
-    """Return where the results of a study go; those of two named runs go to the first one's."""
-    study = Path(config.root) / config.study if config.study else runs[0].folder.parents[1]
-    return study / "interpolate"
+    """Return where the results of a study go; those of named runs stay apart from them."""
+    if config.study:
+        return Path(config.root) / config.study / "interpolate"
+    return runs[0].folder.resolve().parents[1] / "interpolate" / "named"
 
 
 def settings_of(config: InterpolateConfig, align: str) -> dict[str, Any]:
@@ -120,20 +130,19 @@ def folder_of(place: Path, config: InterpolateConfig, align: str) -> Path:
 
 
 def check_precision(result: LineResult) -> None:
-    """Warn where rounding changes the loss by more than 1 %."""
+    """Warn where rounding changes the loss by more than 1 % and 0.001 nats."""
     if not result.precision_check:
         return
     (name, rounded), (reference, exact) = result.precision_check.items()
-    if abs(rounded - exact) > PRECISION_TOLERANCE * max(1.0, abs(exact)):
+    if abs(rounded - exact) > max(0.001, PRECISION_TOLERANCE * abs(exact)):
         log.warning(
             f"precision={name}: the loss at 1/2 is {rounded:.4f}, in {reference} {exact:.4f}; "
             f"precision={reference} is slower and exact"
         )
 
 
-def choose(config: InterpolateConfig, place: Path, pairs: list[tuple[Run, Run]]) -> int:
+def choose(config: InterpolateConfig, place: Path, pairs: list[tuple[Run, Run]]) -> None:
     """Write, for each pair, the result of the alignment with the lower barrier (train loss)."""
-    made = 0
     for a, b in pairs:
         path = _path(config, place, a, b, "best")
         results = {}
@@ -147,24 +156,23 @@ def choose(config: InterpolateConfig, place: Path, pairs: list[tuple[Run, Run]])
         alignment = results[best].alignment | {"candidates": heights}
         settings = settings_of(config, "best")
         write_result(path, replace(results[best], settings=settings, alignment=alignment))
-        made += 1
-    return made
 
 
-def finish(config: InterpolateConfig, place: Path, made: int) -> None:
+def finish(config: InterpolateConfig, place: Path) -> None:
     """Write tables and pictures where something is new, and show the barriers."""
     folder = folder_of(place, config, config.align)
     results = list(read_results(folder, PairResult))
     if not results:
         return
     pictures = sorted((folder / "pictures").glob("*.png"))
-    if made or not pictures or not (place / "summary.csv").exists():
+    tables = [place / "summary.csv", place / "barriers.csv"]
+    if not pictures or is_stale(folder, [*pictures, *tables]):
         from symscape.plots.barriers import draw_barriers
 
         write_tables(place)
         pictures = draw_barriers(folder)
     console.print(table_of(config, results))
-    for path in (place / "summary.csv", place / "barriers.csv", *pictures):
+    for path in (*tables, *pictures):
         console.print(str(path), markup=False)
     if config.logger.name != "csv":
         _send(config, folder, results, pictures)

@@ -28,7 +28,7 @@ from symscape.training.hardware import Hardware, resolve_hardware
 
 ALIGNMENT_BATCH = 100
 CHECK_IMAGES = 500
-STATES_IN_MEMORY = 32
+STATES_IN_MEMORY = 2 << 30  # bytes
 
 
 class Laboratory:
@@ -43,7 +43,7 @@ class Laboratory:
     """
 
     def __init__(self, config: InterpolateConfig, run: Run) -> None:
-        self.config = config
+        self.config, self.run = config, run
         wanted = TrainerConfig(accelerator=config.accelerator, precision=config.precision)
         self.hardware = resolve_hardware(wanted, {})
         self.data = images_of(run, config.data)
@@ -66,7 +66,8 @@ class Laboratory:
             "versions": package_versions(),
             "git_commit": git_commit(),
         }
-        self.state = lru_cache(maxsize=STATES_IN_MEMORY)(self._state)
+        size = sum(t.nbytes for t in self.network.state_dict().values())
+        self.state = lru_cache(maxsize=max(2, STATES_IN_MEMORY // size))(self._state)
 
     def first(self, count: int) -> ImageSet:
         """Return the first training images: a stratified sample, the same one always."""
@@ -82,7 +83,8 @@ class Laboratory:
     def check_precision(self) -> dict[str, float]:
         """Return the loss of the network as it is filled, in its precision and in full.
 
-        Empty where both are the same.
+        Empty where both are the same. The statistics are those of the few images checked;
+        `repair` is checked without its rescaling.
         """
         if self.hardware == self.exact:
             return {}

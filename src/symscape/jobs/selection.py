@@ -32,6 +32,8 @@ def select_runs(
     """
     if study is None:
         runs = [open_run(Path(folder)) for folder in folders if folder is not None]
+        if len({run.folder.resolve() for run in runs}) < len(runs):
+            raise SymscapeError(f"a=b={runs[0].folder}: a run has no barrier to itself")
         for run in runs:
             if run.state != "completed":
                 raise SymscapeError(f"{run.folder}: this run is {run.state}, not completed")
@@ -65,15 +67,16 @@ def check_comparable(runs: Sequence[Run]) -> None:
     """Raise SymscapeError unless all runs are of one architecture and one data set."""
     first = runs[0]
     for run in runs[1:]:
-        for key, value in _traits(run).items():
-            if value != (expected := _traits(first)[key]):
+        for key, value in traits(run).items():
+            if value != (expected := traits(first)[key]):
                 raise SymscapeError(
                     f"{first.folder} and {run.folder}: {key} differs "
                     f"({_brief(expected)} and {_brief(value)}); only equal ones can be compared"
                 )
 
 
-def _traits(run: Run) -> dict[str, Any]:
+def traits(run: Run) -> dict[str, Any]:
+    """Return what runs must share for their networks and images to be compared."""
     model = {f"model.{key}": value for key, value in asdict(run.config.model).items()}
     return model | {f"data.{key}": run.manifest.data.get(key) for key in SAME}
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from symscape.config_analyses import SharpnessConfig
-from symscape.errors import SymscapeError
-from symscape.jobs.analysis import Measure, Task, make_missing
+from symscape.jobs.analysis import Measure, Task, is_stale, make_missing
 from symscape.jobs.console import console, start_logging
 from symscape.jobs.curvature_tables import numbers_of, table_of, warnings_of, write_tables
 from symscape.jobs.progress import Steps
 from symscape.jobs.selection import select_runs
 from symscape.runs.find import Run, kept_weights
+from symscape.runs.lock import locked
 from symscape.runs.results import (
     SharpnessResult,
     read_results,
@@ -22,6 +22,7 @@ from symscape.runs.results import (
     settings_hash,
 )
 
+WAIT = 600.0
 log = logging.getLogger("symscape")
 
 
@@ -35,9 +36,12 @@ def sharpness(config: SharpnessConfig) -> None:
     runs, unfinished = select_runs(Path(config.root), config.study, (config.run,), config.only)
     for run in unfinished:
         log.info(f"left out: {run.folder} is {run.state}")
-    study = Path(config.root) / config.study if config.study else runs[0].folder.parents[1]
+    if config.study:
+        place = Path(config.root) / config.study / "sharpness"
+    else:  # Apart from the study's own: a table of a study is of all that was asked of it.
+        place = runs[0].folder.resolve().parents[1] / "sharpness" / "named"
     settings = settings_of(config)
-    folder = study / "sharpness" / f"{config.along}-{settings_hash(settings)}"
+    folder = place / f"{config.along}-{settings_hash(settings)}"
     tasks = [Task((r,), result_path(folder, [refer(r)]), steps_of(config, r)) for r in runs]
 
     def prepare(run: Run) -> Measure[SharpnessResult]:
@@ -52,8 +56,10 @@ def sharpness(config: SharpnessConfig) -> None:
 
         return measure
 
-    made = make_missing(tasks, SharpnessResult, prepare, _say, force=config.force)
-    _finish(config, folder, made)
+    work = make_missing(tasks, SharpnessResult, prepare, _say, force=config.force)
+    with locked(folder.with_name("tables"), wait=WAIT):
+        _finish(config, folder)
+    work.check()
 
 
 def settings_of(config: SharpnessConfig) -> dict[str, Any]:
@@ -89,20 +95,21 @@ def _say(result: SharpnessResult) -> str:
     )
 
 
-def _finish(config: SharpnessConfig, folder: Path, made: int) -> None:
+def _finish(config: SharpnessConfig, folder: Path) -> None:
     results = list(read_results(folder, SharpnessResult))
     if not results:
-        raise SymscapeError(f"{folder}: no result could be read")
+        return
     pictures = sorted((folder / "pictures").glob("*.png"))
-    if made or not pictures or not (folder / "summary.csv").exists():
+    tables = [folder / "summary.csv", folder / "sharpness.csv"]
+    if not pictures or is_stale(folder, [*tables, *pictures]):
         from symscape.plots.sharpness import draw_sharpness
 
         write_tables(folder, results)
-        pictures = draw_sharpness(folder)
+        pictures = draw_sharpness(folder, [result_path(folder, [r.run]) for r in results])
     console.print(table_of(results))
     for warning in warnings_of(results):
         log.warning(f"warning: {warning}")
-    for path in (folder / "summary.csv", folder / "sharpness.csv", *pictures):
+    for path in (*tables, *pictures):
         console.print(str(path), markup=False)
     if config.logger.name != "csv":
         _send(config, folder, results, pictures)

@@ -16,16 +16,18 @@ from torch import Tensor
 
 from symscape.config import SYMMETRIES
 from symscape.config_analyses import InterpolateConfig
-from symscape.errors import SymscapeError
-from symscape.jobs.analysis import Measure, Task, make_missing
+from symscape.jobs.analysis import Measure, Task, is_stale, make_missing
 from symscape.jobs.cells import labels_of
 from symscape.jobs.console import console, shown
 from symscape.jobs.laboratory import Laboratory, all_barriers, curves_of, on_device
+from symscape.jobs.progress import Steps
+from symscape.jobs.selection import traits
 from symscape.landscape.barriers import largest_rise
 from symscape.landscape.interpolation import line_points
 from symscape.landscape.intervals import mean_interval
 from symscape.landscape.trajectory import Geometry, geometry, plane_grid, principal_plane
 from symscape.runs.find import Run, kept_weights, load_at
+from symscape.runs.lock import locked
 from symscape.runs.manifest import now
 from symscape.runs.results import (
     TrajectoryResult,
@@ -37,6 +39,7 @@ from symscape.runs.results import (
 )
 from symscape.runs.tables import Row, Value, write_rows
 
+WAIT = 600.0
 Tick = Callable[[], None]
 States = list[dict[str, Tensor]]
 
@@ -50,10 +53,19 @@ def trajectories(config: InterpolateConfig, runs: list[Run], place: Path) -> Non
 
     def prepare(run: Run) -> Measure[TrajectoryResult]:
         laboratory = Laboratory(config, run)
-        return lambda task, steps: measure(laboratory, task.runs[0], settings, steps.tick)
 
-    made = make_missing(tasks, TrajectoryResult, prepare, _say, force=config.force)
-    _finish(config, folder, made)
+        def of(task: Task, steps: Steps) -> TrajectoryResult:
+            nonlocal laboratory
+            if traits(task.runs[0]) != traits(laboratory.run):
+                laboratory = Laboratory(config, task.runs[0])
+            return measure(laboratory, task.runs[0], settings, steps.tick)
+
+        return of
+
+    work = make_missing(tasks, TrajectoryResult, prepare, _say, force=config.force)
+    with locked(place / "tables", wait=WAIT):
+        _finish(config, folder)
+    work.check()
 
 
 def settings_of(config: InterpolateConfig) -> dict[str, Any]:
@@ -69,7 +81,7 @@ def measure(
     """Return the result of one run.
 
     Raises:
-        SymscapeError: too few weights were kept, or a loss is not finite.
+        SymscapeError: a loss is not finite.
     """
     begin = time.perf_counter()
     states, steps = _states(laboratory, run)
@@ -125,19 +137,20 @@ def _say(result: TrajectoryResult) -> str:
     return f"rise on the line {result.rise['train']['loss']:.4f} (train), {length}"
 
 
-def _finish(config: InterpolateConfig, folder: Path, made: int) -> None:
+def _finish(config: InterpolateConfig, folder: Path) -> None:
     results = list(read_results(folder, TrajectoryResult))
     if not results:
-        raise SymscapeError(f"{folder}: no trajectory could be read")
+        return
     pictures = sorted((folder / "pictures").glob("*.png"))
-    table = folder / "trajectories.csv"
-    if made or not pictures or not table.exists():
+    table, summary = folder / "trajectories.csv", folder / "summary.csv"
+    if not pictures or is_stale(folder, [table, summary, *pictures]):
         from symscape.plots.trajectory import draw_trajectories
 
         write_rows(table, [row for result in results for row in _rows(result)])
-        pictures = draw_trajectories(folder)
+        write_rows(summary, _means(results))
+        pictures = draw_trajectories([result_path(folder, [r.run]) for r in results], folder)
     console.print(_table(results))
-    for path in (table, *pictures):
+    for path in (summary, table, *pictures):
         console.print(str(path), markup=False)
     if config.logger.name != "csv":
         from symscape.training.dashboard import Report, send
@@ -176,6 +189,20 @@ def _rows(result: TrajectoryResult) -> list[Row]:
         "bn": str(result.settings["bn"]),
     }
     return [{**about, "number": k, "value": v} for k, v in _numbers(result).items()]
+
+
+def _means(results: list[TrajectoryResult]) -> list[Row]:
+    """Return a row a mean over seeds."""
+    labels = labels_of([result.run for result in results])
+    rows: list[Row] = []
+    for name in labels:
+        numbers = [_numbers(result) for result in results if result.run.name == name]
+        for key in numbers[0]:
+            found = mean_interval([each[key] for each in numbers])
+            low, high = ("" if v is None else v for v in (found.low, found.high))
+            about: dict[str, Value] = {"label": labels[name], "name": name, "number": key}
+            rows.append({**about, "mean": found.mean, "low": low, "high": high, "n": found.n})
+    return rows
 
 
 def _table(results: list[TrajectoryResult]) -> Table:

@@ -102,16 +102,15 @@ def _samples(x: Tensor) -> Tensor:
 
 
 def _sums(a: Tensor, b: Tensor) -> _Sums:
-    """Sum one batch. Products are rounded like the activations, their sums over batches are not."""
+    """Sum one batch in float32 or better: a sum that is rounded to bfloat16 loses its covariance.
+
+    This runs within the forward pass, whose autocast would round it.
+    """
     wide = torch.promote_types(a.dtype, torch.float32)
-    return _Sums(
-        len(a),
-        a.sum(0, dtype=wide).double(),
-        b.sum(0, dtype=wide).double(),
-        a.to(wide).square().sum(0).double(),
-        b.to(wide).square().sum(0).double(),
-        (a.T @ b).double(),
-    )
+    with torch.autocast(a.device.type, enabled=False):
+        x, y = a.to(wide), b.to(wide)
+        squares = (x.square().sum(0).double(), y.square().sum(0).double())
+        return _Sums(len(x), x.sum(0).double(), y.sum(0).double(), *squares, (x.T @ y).double())
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from symscape.landscape.evaluation import Batches
 STATISTICS = ("running_mean", "running_var")
 STATISTICS_BATCH = 500
 """Images a batch of a pass over the statistics: part of what `reset` means, so it is fixed."""
+SMALLEST_BATCH = 256
+"""A last batch below this is joined with the one before it."""
 
 Moments = dict[str, tuple[Tensor, Tensor]]
 """Mean and standard deviation (C,) of each normalised layer's output channels, by layer."""
@@ -42,7 +44,7 @@ def reset_statistics(network: nn.Module, batches: Batches) -> None:
     network.train()
     seen = 0
     try:
-        for images, _ in batches:
+        for images in _joined(batches):
             seen += len(images)
             for norm in norms:
                 # running <- (1 - m) running + m batch: with this m the mean over all samples.
@@ -54,6 +56,21 @@ def reset_statistics(network: nn.Module, batches: Batches) -> None:
             norm.momentum = momentum
     if not seen:
         raise ValueError("batches: there is no image for the statistics")
+
+
+def _joined(batches: Batches) -> Iterator[Tensor]:
+    """Yield the images of each batch; those of a small last one together with the ones before."""
+    held: Tensor | None = None
+    for images, _ in batches:
+        if held is not None and len(images) < SMALLEST_BATCH:
+            # Only a last batch is smaller than the others, or all are.
+            held = torch.cat([held, images])
+            continue
+        if held is not None:
+            yield held
+        held = images
+    if held is not None:
+        yield held
 
 
 class Rescaled(nn.Module):

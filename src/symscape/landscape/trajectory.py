@@ -120,7 +120,7 @@ def combine(states: Sequence[State], factors: Sequence[float]) -> dict[str, Tens
     for name, tensor in states[-1].items():
         if tensor.is_floating_point():
             stack = torch.stack([s[name] for s in states])
-            weights = torch.tensor(factors, dtype=torch.float64).to(stack.dtype)
+            weights = torch.tensor(factors, dtype=torch.float64).to(stack)
             mixed[name] = torch.tensordot(weights, stack, 1)
     return mixed
 

@@ -28,14 +28,18 @@ COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, GREY)
 Entries = dict[str, Any]
 
 
-def draw_sharpness(folder: Path) -> list[Path]:
+def draw_sharpness(folder: Path, results_of_runs: Sequence[Path]) -> list[Path]:
     """Draw what a folder of settings holds: `summary.csv` and the results of single runs.
+
+    Args:
+        folder: of the settings; `pictures/` goes there.
+        results_of_runs: the JSON files of the runs.
 
     Returns:
         The PNG files written, below `pictures/`.
     """
     means = read_means(folder / "summary.csv")
-    results = [read_result(path) for path in sorted(folder.glob("*.json"))]
+    results = [read_result(path) for path in results_of_runs]
     labels = {m.name: m.label for m in means}
     figures: dict[str, Figure] = {}
     if any(m.step >= 0 for m in means):

@@ -30,13 +30,17 @@ COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, GREY)
 Entries = dict[str, Any]
 
 
-def draw_trajectories(folder: Path) -> list[Path]:
-    """Draw every trajectory of a folder of settings, and all of them together.
+def draw_trajectories(results_of_runs: Sequence[Path], folder: Path) -> list[Path]:
+    """Draw every trajectory, and all of them together.
+
+    Args:
+        results_of_runs: the JSON files of the runs.
+        folder: where `pictures/` goes.
 
     Returns:
         The PNG files written, below `pictures/`.
     """
-    results = {path: read_trajectory(path) for path in sorted(folder.glob("*.json"))}
+    results = {path: read_trajectory(path) for path in results_of_runs}
     pictures = folder / "pictures"
     paths = save(together(list(results.values())), pictures / "lines.png")
     for path, entries in results.items():
@@ -102,8 +106,11 @@ def together(results: Sequence[Entries]) -> Figure:
     line, distance = figure.subplots(1, 2)
     kinds: dict[str, list[Entries]] = defaultdict(list)
     for entries in results:
-        kinds[f"{entries['run']['symmetry']} {entries['run']['augment']}"].append(entries)
-    for (label, members), colour in zip(kinds.items(), COLOURS * len(kinds), strict=False):
+        kinds[entries["run"]["name"]].append(entries)
+    brief = [f"{m[0]['run']['symmetry']} {m[0]['run']['augment']}" for m in kinds.values()]
+    labels = brief if len(set(brief)) == len(brief) else list(kinds)
+    rows = zip(labels, kinds.values(), COLOURS * len(kinds), strict=False)
+    for label, members, colour in rows:
         _draw_kind(line, members, "loss", label, colour)
         _draw_kind(distance, members, "distance", label, colour)
     line.set(xlabel="alpha: 0 initial, 1 final", ylabel="train loss (nats)", ylim=(0.0, None))

@@ -12,7 +12,7 @@ from pathlib import Path
 from symscape.errors import SymscapeError
 from symscape.runs.files import cannot_write
 
-ATTEMPTS = 5
+PAUSE = 0.05
 
 
 class BusyError(SymscapeError):
@@ -20,10 +20,14 @@ class BusyError(SymscapeError):
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, wait: float = 0.2) -> Iterator[None]:
     """Hold the lock of a run's folder, or of a result's file.
 
     The lock file lies beside the folder, so that setting the folder aside does not move it.
+
+    Args:
+        folder: what to lock.
+        wait: seconds to wait for it. Never none: `is_locked` takes it for an instant too.
 
     Raises:
         BusyError: another process holds it.
@@ -36,23 +40,23 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
-        _take(handle, folder, path)
+        _take(handle, folder, path, wait)
         yield
     finally:
         os.close(handle)
 
 
-def _take(handle: int, folder: Path, path: Path) -> None:
-    for attempt in range(ATTEMPTS):
+def _take(handle: int, folder: Path, path: Path, wait: float) -> None:
+    end = time.monotonic() + wait
+    while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:
-            # A look at the lock by `is_locked` takes it for an instant too.
-            if attempt == ATTEMPTS - 1:
+            if time.monotonic() > end:
                 holder = os.pread(handle, 32, 0).decode(errors="replace").strip()
                 raise BusyError(f"{folder}: process {holder} is at work on it") from None
-            time.sleep(0.05)
+            time.sleep(PAUSE)
         except OSError as error:
             raise cannot_write(path, error) from error
     with suppress(OSError):  # The name of the holder is a courtesy; a full disk may refuse it.

@@ -58,7 +58,8 @@ def refer(run: Run) -> RunReference:
         symmetry=config.symmetry.name,
         augment=config.data.augment,
         weights=run.manifest.weights["final"],
-        wandb_id=run.manifest.wandb_id,
+        # Every run has an id, which W&B knows only if the run was logged there.
+        wandb_id=run.manifest.wandb_id if config.logger.name == "wandb" else "",
     )
 
 
@@ -76,6 +77,11 @@ class Result:
     finished: str
     seconds: float
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def runs(self) -> tuple[RunReference, ...]:
+        """The runs that the result is about."""
+        return tuple(v for v in vars(self).values() if isinstance(v, RunReference))
 
 
 @dataclass(kw_only=True)
@@ -194,7 +200,15 @@ def is_whole(path: Path, kind: type[AnyResult]) -> bool:
 
 
 def read_results(folder: Path, kind: type[AnyResult]) -> Iterator[AnyResult]:
-    """Yield the results of a folder in the order of their names; damaged ones are left out."""
+    """Yield the results of a folder in the order of their names.
+
+    Damaged ones are left out, and of several about the same runs, trained anew, all but the newest.
+    """
+    newest: dict[frozenset[str], AnyResult] = {}
     for path in sorted(folder.glob("*.json")):
         with suppress(SymscapeError):
-            yield read_result(path, kind)
+            result = read_result(path, kind)
+            about = frozenset(run.folder for run in result.runs)
+            if about not in newest or newest[about].finished <= result.finished:
+                newest[about] = result
+    yield from newest.values()

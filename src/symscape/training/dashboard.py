@@ -62,7 +62,7 @@ def send(logger: LoggerConfig, report: Report, folder: Path) -> None:
     base = str(run.url).rsplit("/", 1)[0] if logger.mode == "online" else "runs"
     columns: list[str | int] = [*report.rows[0], "runs"]
     rows = [
-        [*row.values(), " ".join(_link(base, each) for each in runs)]
+        [*row.values(), ", ".join(_link(base, each) for each in runs)]
         for row, runs in zip(report.rows, report.runs, strict=True)
     ]
     run.log({"results": wandb.Table(columns=columns, data=rows)})
