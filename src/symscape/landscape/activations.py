@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from symscape.landscape.permutation import assign
 from symscape.models.permutations import PermutationSpec, Tap
 
+BLOCK_ROWS = 2048
+"""Samples at once on a CPU: small enough to stay in its cache."""
+
 
 @dataclass
 class _Sums:
@@ -107,10 +110,20 @@ def _sums(a: Tensor, b: Tensor) -> _Sums:
     This runs within the forward pass, whose autocast would round it.
     """
     wide = torch.promote_types(a.dtype, torch.float32)
+    block = BLOCK_ROWS if a.device.type == "cpu" else len(a)
     with torch.autocast(a.device.type, enabled=False):
-        x, y = a.to(wide), b.to(wide)
-        squares = (x.square().sum(0).double(), y.square().sum(0).double())
-        return _Sums(len(x), x.sum(0).double(), y.sum(0).double(), *squares, (x.T @ y).double())
+        total: list[Tensor] = []
+        for part_a, part_b in zip(torch.split(a, block), torch.split(b, block), strict=True):
+            x, y = part_a.to(wide), part_b.to(wide)
+            # Sums over rows as products: on a CPU several times faster than reductions.
+            ones = x.new_ones(len(x))
+            sums = [ones @ x, ones @ y, ones @ (x * x), ones @ (y * y), x.T @ y]
+            total = (
+                [s + t.double() for s, t in zip(total, sums, strict=True)]
+                if total
+                else [t.double() for t in sums]
+            )
+    return _Sums(len(a), *total)
 
 
 @contextmanager
