@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
 
 import torch
 from rich.console import Console
 from scipy.fft import dct, idct
+from timing import seconds
 from torch import Tensor, nn
 
 from symscape.config import DataConfig, ModelConfig, TrainerConfig
@@ -44,15 +43,6 @@ class Spectrum:
     def product(self, vector: Tensor) -> Tensor:
         """Return the product."""
         return self.values * vector
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Return the wall time of a call, the device included."""
-    begin = time.perf_counter()
-    call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - begin
 
 
 def on_digits(name: str, images: int) -> Hessian:

@@ -15,11 +15,11 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
 
 import torch
 from rich.console import Console
 from rich.table import Table
+from timing import seconds
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -47,15 +47,6 @@ State = dict[str, Tensor]
 WIDTHS = {"resnet20": 16, "resnet18": 64}
 IMAGES = {"resnet20": 3000, "resnet18": 1000}
 ALIGNMENT_BATCH = 100
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Return the wall time of a call, the device included."""
-    begin = time.perf_counter()
-    call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - begin
 
 
 def new_network(name: str, seed: int, channels: int = 1, width: int | None = None) -> nn.Module:

@@ -17,6 +17,8 @@ from symscape.runs.lock import BusyError, locked
 from symscape.runs.results import AnyResult, is_whole, write_result
 
 log = logging.getLogger("symscape")
+WAIT = 600.0
+"""Seconds to wait for another process that writes the same tables and pictures."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,13 @@ def _make(
         task.path.with_name(f".{task.path.name}.lock").unlink(missing_ok=True)
     steps.finished(f"{task.title}: {say(result)} ({result.seconds:.1f} s)")
     return 1
+
+
+@contextmanager
+def writing_tables(place: Path) -> Iterator[None]:
+    """Write the tables and pictures of a place alone: another process is waited for."""
+    with locked(place / "tables", wait=WAIT):
+        yield
 
 
 @contextmanager

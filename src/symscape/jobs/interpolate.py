@@ -13,13 +13,12 @@ from rich.table import Table
 
 from symscape.config_analyses import InterpolateConfig
 from symscape.errors import SymscapeError
-from symscape.jobs.analysis import Measure, Task, is_stale, make_missing
+from symscape.jobs.analysis import Measure, Task, is_stale, make_missing, writing_tables
 from symscape.jobs.cells import cell_labels, cells_of, numbers_of, write_tables
 from symscape.jobs.console import console, shown, start_logging
 from symscape.jobs.progress import Steps
 from symscape.jobs.selection import check_comparable, select_pairs, select_runs, traits
 from symscape.runs.find import Run
-from symscape.runs.lock import locked
 from symscape.runs.results import (
     LineResult,
     PairResult,
@@ -35,8 +34,6 @@ from symscape.runs.results import (
 log = logging.getLogger("symscape")
 CANDIDATES = ("activations", "weights")
 PRECISION_TOLERANCE = 0.01
-WAIT = 600.0
-"""Seconds to wait for another process that writes the same study's tables and pictures."""
 
 
 def interpolate(config: InterpolateConfig) -> None:
@@ -73,7 +70,7 @@ def _pairs(config: InterpolateConfig, runs: list[Run], place: Path) -> None:
     work = make_missing(
         tasks, PairResult, lambda run: _measure(config, run), _say, force=config.force
     )
-    with locked(place / "tables", wait=WAIT):
+    with writing_tables(place):
         if config.align == "best":
             choose(config, place, pairs)
         finish(config, place)

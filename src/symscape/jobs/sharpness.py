@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from symscape.config_analyses import SharpnessConfig
-from symscape.jobs.analysis import Measure, Task, is_stale, make_missing
+from symscape.jobs.analysis import Measure, Task, is_stale, make_missing, writing_tables
 from symscape.jobs.console import console, start_logging
 from symscape.jobs.curvature_tables import numbers_of, table_of, warnings_of, write_tables
 from symscape.jobs.progress import Steps
 from symscape.jobs.selection import select_runs
 from symscape.runs.find import Run, kept_weights
-from symscape.runs.lock import locked
 from symscape.runs.results import (
     SharpnessResult,
     read_results,
@@ -22,7 +21,6 @@ from symscape.runs.results import (
     settings_hash,
 )
 
-WAIT = 600.0
 log = logging.getLogger("symscape")
 
 
@@ -57,7 +55,7 @@ def sharpness(config: SharpnessConfig) -> None:
         return measure
 
     work = make_missing(tasks, SharpnessResult, prepare, _say, force=config.force)
-    with locked(folder.with_name("tables"), wait=WAIT):
+    with writing_tables(place):
         _finish(config, folder)
     work.check()
 

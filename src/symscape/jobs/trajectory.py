@@ -16,7 +16,7 @@ from torch import Tensor
 
 from symscape.config import SYMMETRIES
 from symscape.config_analyses import InterpolateConfig
-from symscape.jobs.analysis import Measure, Task, is_stale, make_missing
+from symscape.jobs.analysis import Measure, Task, is_stale, make_missing, writing_tables
 from symscape.jobs.cells import labels_of
 from symscape.jobs.console import console, shown
 from symscape.jobs.laboratory import Laboratory, all_barriers, curves_of, on_device
@@ -27,7 +27,6 @@ from symscape.landscape.interpolation import line_points
 from symscape.landscape.intervals import mean_interval
 from symscape.landscape.trajectory import Geometry, geometry, plane_grid, principal_plane
 from symscape.runs.find import Run, kept_weights, load_at
-from symscape.runs.lock import locked
 from symscape.runs.manifest import now
 from symscape.runs.results import (
     TrajectoryResult,
@@ -39,7 +38,6 @@ from symscape.runs.results import (
 )
 from symscape.runs.tables import Row, Value, write_rows
 
-WAIT = 600.0
 Tick = Callable[[], None]
 States = list[dict[str, Tensor]]
 
@@ -63,7 +61,7 @@ def trajectories(config: InterpolateConfig, runs: list[Run], place: Path) -> Non
         return of
 
     work = make_missing(tasks, TrajectoryResult, prepare, _say, force=config.force)
-    with locked(place / "tables", wait=WAIT):
+    with writing_tables(place):
         _finish(config, folder)
     work.check()
 

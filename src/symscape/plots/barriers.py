@@ -13,21 +13,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from symscape.plots.read_barriers import CurvePoint, MeanBarrier, read_curves, read_means
-from symscape.plots.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PAGE_WIDTH,
-    PURPLE,
-    SMALL,
-    VERMILLION,
-    save,
-    style,
-    wrap_title,
-)
+from symscape.plots.style import COLOURS, PAGE_WIDTH, SMALL, save, style, wrap_title
 
-COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, GREY)
 MOST_KINDS = 6
 """Up to so many kinds of runs, the curves of all pairs of kinds fit a page as a triangle."""
 MOST_PANELS = 24

@@ -12,19 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from symscape.plots.read_sharpness import Mean, read_means, read_result
-from symscape.plots.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PAGE_WIDTH,
-    PURPLE,
-    VERMILLION,
-    save,
-    style,
-)
+from symscape.plots.style import COLOURS, GREY, PAGE_WIDTH, save, style
 
-COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, GREY)
 Entries = dict[str, Any]
 
 

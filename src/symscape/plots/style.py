@@ -21,6 +21,8 @@ GREEN = "#009E73"
 VERMILLION = "#D55E00"
 PURPLE = "#CC79A7"
 GREY = "#7F7F7F"
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, GREY)
+"""In the order in which lines take them."""
 
 PAGE_WIDTH = 7.2  # inches: the text width of a two-column page
 DPI = 200

@@ -13,20 +13,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from symscape.plots.read_barriers import read_trajectory
-from symscape.plots.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PAGE_WIDTH,
-    PURPLE,
-    VERMILLION,
-    save,
-    style,
-    wrap_title,
-)
+from symscape.plots.style import COLOURS, PAGE_WIDTH, save, style, wrap_title
 
-COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, GREY)
 Entries = dict[str, Any]
 
 
