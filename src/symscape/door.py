@@ -87,7 +87,12 @@ def run_door(main: Callable[[], object], schema: type) -> None:
     try:
         main()
     except KeyboardInterrupt:
-        _stop("interrupted", INTERRUPTED)
+        print("interrupted", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # All is tidied up by now. Taking the interpreter down with a cut-off backward pass in its
+        # threads ends in a segmentation fault now and then.
+        os._exit(INTERRUPTED)
     except (SymscapeError, HydraException, OmegaConfBaseException) as error:
         if SHOW_TRACEBACK:
             raise

@@ -176,6 +176,8 @@ def table_of(results: Sequence[SharpnessResult]) -> Table:
             loss = mean_interval([r.points[-1]["loss"] for r in members]).mean
             star = "" if all(n.converged for n in numbers) else " *"
             text = shown(mean_interval([n.value for n in numbers])) + star
+            if len(numbers) == 1 and numbers[0].quantity == "trace":
+                text += f" ± {numbers[0].error:.3f}"
             table.add_row(labels[kind], name, text, f"{loss:.4f}", str(len(numbers)))
     return table
 

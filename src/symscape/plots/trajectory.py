@@ -59,7 +59,6 @@ def _draw_line(axes: Axes, entries: Entries) -> None:
     axes.set_title("Straight line")
     axes.set_xlabel("alpha: 0 is the initial network, 1 the final one")
     axes.set_ylabel("loss (nats)")
-    axes.set_ylim(bottom=0.0)
     axes.legend(loc="best")
 
 
@@ -70,7 +69,7 @@ def _draw_plane(figure: Figure, axes: Axes, entries: Entries) -> None:
     levels = np.geomspace(masked.min(), masked.max(), 16) if masked.min() > 0 else 16
     norm = LogNorm() if masked.min() > 0 else None
     filled = axes.contourf(grid["x"], grid["y"], masked, levels=levels, norm=norm, cmap="cividis")
-    bar = figure.colorbar(filled, ax=axes, format="%.2g")
+    bar = figure.colorbar(filled, ax=axes, format="%.3g")
     bar.set_label("train loss (nats)")
     path = np.array(entries["path"]["coordinates"])
     axes.plot(path[:, 0], path[:, 1], color="white", marker=".", linewidth=1.0)
@@ -101,7 +100,7 @@ def together(results: Sequence[Entries]) -> Figure:
     for label, members, colour in rows:
         _draw_kind(line, members, "loss", label, colour)
         _draw_kind(distance, members, "distance", label, colour)
-    line.set(xlabel="alpha: 0 initial, 1 final", ylabel="train loss (nats)", ylim=(0.0, None))
+    line.set(xlabel="alpha: 0 initial, 1 final", ylabel="train loss (nats)")
     distance.set(xlabel="optimiser step", ylabel="distance from the start")
     distance.set_xscale("symlog")
     figure.legend(*line.get_legend_handles_labels(), loc="outside lower center", ncols=4)
