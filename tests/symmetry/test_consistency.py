@@ -50,3 +50,9 @@ def test_a_flip_of_a_pair_that_swaps_shows_only_under_this_flip():
 def test_images_that_are_not_square_have_no_quarter_turns():
     changes = output_change(lambda x: x.sum((2, 3)), [torch.ones(2, 1, 3, 5)])
     assert set(changes) == {"hflip", "vflip", "rot180"}
+
+
+def test_the_doors_allow_the_transforms_that_there_are():
+    from symscape.config_analyses import TRANSFORMS as ALLOWED
+
+    assert ALLOWED == TRANSFORMS

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,3 +139,12 @@ def read_kernels(path: Path) -> dict[str, NDArray[np.floating]]:
 
 def _is_spatial(shape: list[int]) -> bool:
     return len(shape) == 4 and 0 not in shape and tuple(shape[2:]) != (1, 1)
+
+
+def read_result(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
+    """Return the entries of one result of an analysis, which must hold the keys `needed`."""
+    with naming(path):
+        entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if missing := [key for key in needed if key not in entries]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        return entries

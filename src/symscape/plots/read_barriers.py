@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from symscape.plots.read import naming, table
 
@@ -77,12 +75,3 @@ def _point(cells: dict[str, str]) -> CurvePoint:
         high=float(cells["high"] or "nan"),
         count=int(cells["n"]),
     )
-
-
-def read_trajectory(path: Path) -> dict[str, Any]:
-    """Return the entries of a trajectory's result."""
-    with naming(path):
-        entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if missing := [key for key in ("run", "alphas", "curves", "path") if key not in entries]:
-            raise ValueError(f"it lacks {', '.join(missing)}")
-        return entries

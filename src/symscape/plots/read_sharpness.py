@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from symscape.plots.read import naming, table
 
@@ -43,12 +41,3 @@ def _mean(cells: dict[str, str]) -> Mean:
         unconverged=int(cells["unconverged"]),
         **{key: cells[key] for key in texts},
     )
-
-
-def read_result(path: Path) -> dict[str, Any]:
-    """Return the entries of one run's result."""
-    with naming(path):
-        entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if missing := [key for key in ("run", "points") if key not in entries]:
-            raise ValueError(f"it lacks {', '.join(missing)}")
-        return entries

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from symscape.plots.read_sharpness import Mean, read_means, read_result
+from symscape.plots.read import read_result
+from symscape.plots.read_sharpness import Mean, read_means
 from symscape.plots.style import COLOURS, GREY, PAGE_WIDTH, save, style
 
 Entries = dict[str, Any]
@@ -28,7 +29,7 @@ def draw_sharpness(folder: Path, results_of_runs: Sequence[Path]) -> list[Path]:
         The PNG files written, below `pictures/`.
     """
     means = read_means(folder / "summary.csv")
-    results = [read_result(path) for path in results_of_runs]
+    results = [read_result(path, ("run", "points")) for path in results_of_runs]
     labels = {m.name: m.label for m in means}
     figures: dict[str, Figure] = {}
     if any(m.step >= 0 for m in means):

@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from symscape.plots.read_barriers import read_trajectory
+from symscape.plots.read import read_result
 from symscape.plots.style import COLOURS, PAGE_WIDTH, save, style, wrap_title
 
 Entries = dict[str, Any]
+NEEDED = ("run", "alphas", "curves", "path")
 
 
 def draw_trajectories(results_of_runs: Sequence[Path], folder: Path) -> list[Path]:
@@ -28,7 +29,7 @@ def draw_trajectories(results_of_runs: Sequence[Path], folder: Path) -> list[Pat
     Returns:
         The PNG files written, below `pictures/`.
     """
-    results = {path: read_trajectory(path) for path in results_of_runs}
+    results = {path: read_result(path, NEEDED) for path in results_of_runs}
     pictures = folder / "pictures"
     paths = save(together(list(results.values())), pictures / "lines.png")
     for path, entries in results.items():

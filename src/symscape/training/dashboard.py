@@ -29,7 +29,7 @@ class Report:
 
 
 def send(logger: LoggerConfig, report: Report, folder: Path) -> None:
-    """Send a report; `logger=csv` sends nothing.
+    """Send a report to W&B.
 
     Args:
         logger: where to.
@@ -39,8 +39,6 @@ def send(logger: LoggerConfig, report: Report, folder: Path) -> None:
     Raises:
         SymscapeError: W&B cannot be reached; all results are on disk nevertheless.
     """
-    if logger.name == "csv":
-        return
     import wandb
 
     try:
