@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from symscape.curvature.rewriting import rewritten
+
 Result = TypeVar("Result")
 MICRO_BATCH = 256
 MEMORY_SHARE = 0.6
@@ -65,6 +67,7 @@ class Hessian:
         if network.training:
             raise ValueError("network: must be in eval mode: else the loss is no sum over images")
         self.network, self.images, self.labels, self.loss = network, images, labels, loss
+        self._forward = rewritten(network)
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.dimension = sum(p.numel() for p in self.parameters)
         self.micro_batch = min(micro_batch, len(labels))
@@ -147,7 +150,7 @@ class Hessian:
         return [(self.images[low:high], self.labels[low:high]) for low, high in ends]
 
     def _gradient(self, x: Tensor, y: Tensor, *, again: bool) -> tuple[Tensor, ...]:
-        part = self.loss(self.network(x), y) / len(self.labels)
+        part = self.loss(self._forward(x), y) / len(self.labels)
         return torch.autograd.grad(part, self.parameters, create_graph=again)
 
     def _differentiate(
