@@ -1,4 +1,4 @@
-# make quickstart   install, train two networks on digits, show what symmetry does, and a barrier
+# make quickstart   install, train two networks on digits, show what symmetry does, a barrier, sharpness
 # make test         install, run the tests
 # make check        what .ci/run runs: lint, format, types, all tests
 PYTHON ?= python3
@@ -13,6 +13,7 @@ INSTALL := $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python -
 quickstart: $(VENV)/.installed
 	$(BIN)/python train.py --multirun experiment=quickstart symmetry=vanilla,rot90
 	@$(BIN)/python interpolate.py study=quickstart align=activations points=11
+	@$(BIN)/python sharpness.py study=quickstart images=256 k=1 quantities=eigenvalues
 	@$(BIN)/python summary.py study=quickstart
 
 test: $(VENV)/.installed-dev

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from symscape.config import LoggerConfig
+from symscape.config_analyses import FilterConfig, SharpnessConfig
 from symscape.jobs.interpolate import interpolate
+from symscape.jobs.sharpness import sharpness
 from symscape.runs.find import find_runs
 from tests.jobs.study import asking, copy_of
 from tests.training.wandb_records import history, of_kind, records
@@ -47,3 +49,25 @@ def test_trajectories_are_shown_too(study, tmp_path, offline):
     interpolate(asking(root, points=3, along="trajectory", plane_points=0, logger=offline))
     (table,) = tables(root)
     assert len(table["data"]) == 4 and "path_length" in table["columns"]
+
+
+def test_sharpness_is_shown_too(study, tmp_path, offline):
+    root = copy_of(study, tmp_path)
+    sharpness(
+        SharpnessConfig(
+            root=str(root),
+            study="tests",
+            only=FilterConfig(seed=0),
+            images=8,
+            bn_images=20,
+            k=1,
+            quantities=["eigenvalues"],
+            scalings="none",
+            logger=offline,
+        )
+    )
+    (table,) = tables(root)
+    assert len(table["data"]) == 2
+    assert {"own/none/eigenvalue_1", "ambient/none/eigenvalue_1"} <= set(table["columns"])
+    (run,) = of_kind(records(root), "run")
+    assert (run.job_type, run.run_group) == ("sharpness", "tests")

@@ -108,7 +108,7 @@ class Hessian:
         total = torch.zeros(self.dimension, device=self.images.device, dtype=self.dtype)
         loss = torch.zeros((), device=self.images.device, dtype=torch.float64)
         for x, y in self._batches():
-            part = self.loss(self.network(x), y) / len(self.labels)
+            part = self.loss(self._forward(x), y) / len(self.labels)
             total += self._flat(torch.autograd.grad(part, self.parameters))
             loss += part.detach().double()
         return total, float(loss)
@@ -116,7 +116,7 @@ class Hessian:
     @torch.no_grad()
     def mean_loss(self) -> float:
         """Return the mean loss alone: a forward pass."""
-        sums = [self.loss(self.network(x), y).double() for x, y in self._batches()]
+        sums = [self.loss(self._forward(x), y).double() for x, y in self._batches()]
         return float(torch.stack(sums).sum() / len(self.labels))
 
     @property

@@ -86,4 +86,5 @@ def _native_bfloat16(accelerator: str) -> bool:
 
 def _cpu_name() -> str:
     name = torch.cpu.get_capabilities().get("cpu_name") or platform.processor()
-    return f"{name or platform.machine()}, {torch.get_num_threads()} threads"
+    count = torch.get_num_threads()
+    return f"{name or platform.machine()}, {count} thread{'s' if count > 1 else ''}"
