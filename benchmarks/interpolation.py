@@ -130,12 +130,14 @@ def usual_curve(
     return losses
 
 
-def curve_costs(name: str, rounds: int, points: int, console: Console) -> None:
+def curve_costs(
+    name: str, rounds: int, points: int, count: int, precision: str, console: Console
+) -> None:
     """Print what a curve costs against bare passes and against the usual loop."""
     data = load_data(DataConfig(name="digits"))
-    hardware = resolve_hardware(TrainerConfig(), {})
+    hardware = resolve_hardware(TrainerConfig(precision=precision), {})
     a, b = (trained(name, data, hardware, seed, 60) for seed in (0, 1))
-    images = enlarged(data.train, IMAGES[name])
+    images = enlarged(data.train, count)
 
     def batches(size: int) -> Batches:
         options = {"mean": data.mean, "std": data.std, "device": hardware.device}
@@ -278,12 +280,16 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(WIDTHS), choices=list(WIDTHS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--points", type=int, default=5)
+    parser.add_argument("--images", type=int, help="of a curve; None: as many as take minutes")
+    parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16"])
     parser.add_argument("--trials", type=int, default=100)
     arguments = parser.parse_args()
     console = Console(width=100, highlight=False)
     for name in arguments.models:
         if "curve" in arguments.parts:
-            curve_costs(name, arguments.rounds, arguments.points, console)
+            count = arguments.images or IMAGES[name]
+            precision = arguments.precision
+            curve_costs(name, arguments.rounds, arguments.points, count, precision, console)
         if "alignment" in arguments.parts:
             alignment_cost(name, arguments.rounds, console)
     if "planted" in arguments.parts:
