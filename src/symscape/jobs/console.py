@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
@@ -82,6 +83,12 @@ def _branch(tree: Tree, group: Any) -> None:
 
 def shown(interval: Interval) -> str:
     """Return a mean with its interval, where there is one."""
-    if interval.low is None:
-        return f"{interval.mean:.3f}"
-    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    if interval.low is None or interval.high is None:
+        return _number(interval.mean)
+    return f"{_number(interval.mean)} [{_number(interval.low)}, {_number(interval.high)}]"
+
+
+def _number(value: float) -> str:
+    """Return four digits, at most three of them decimals."""
+    before = len(str(int(abs(value)))) if math.isfinite(value) else 1
+    return f"{value:.{min(3, max(0, 4 - before))}f}"
