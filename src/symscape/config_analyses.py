@@ -104,6 +104,10 @@ class InterpolateConfig:
     """auto: bfloat16 where the hardware computes it natively, checked against float32."""
     force: bool = False
     """Compute again what is there."""
+    shard: int | None = None
+    """Make only this share of the work, 0 to `shards` - 1: `-m shards=4 shard=0,1,2,3`."""
+    shards: int | None = None
+    """Into how many shares the work is cut."""
     data: PlaceConfig = field(default_factory=PlaceConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
 
@@ -132,6 +136,7 @@ class InterpolateConfig:
         if self.test_images is not None:
             check_number("test_images", self.test_images, at_least=1)
         check_number("restarts", self.restarts, at_least=0)
+        check_shard(self.shard, self.shards)
         transform = None if self.transform == "none" else self.transform
         self.transform = _listed("transform", transform, TRANSFORMS) or []
 
@@ -191,6 +196,11 @@ class SharpnessConfig:
     precision: str = "float32"
     """float32 or float64."""
     force: bool = False
+    """Compute again what is there."""
+    shard: int | None = None
+    """Make only this share of the runs, 0 to `shards` - 1: `-m shards=4 shard=0,1,2,3`."""
+    shards: int | None = None
+    """Into how many shares the runs are cut."""
     data: PlaceConfig = field(default_factory=PlaceConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
 
@@ -216,8 +226,23 @@ class SharpnessConfig:
                 check_number(key, value, above=0)
         check_choice("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         check_choice("precision", self.precision, ("float32", "float64"))
+        check_shard(self.shard, self.shards)
         if self.logger.name == "tensorboard":
             raise ConfigError("logger", self.logger.name, "an analysis takes csv or wandb")
+
+
+def check_shard(shard: int | None, shards: int | None) -> None:
+    """Raise ConfigError unless both are None, or `shard` is one of 0 to `shards` - 1."""
+    if shards is None and shard is None:
+        return
+    if shards is None:
+        raise ConfigError("shard", shard, "needs shards=N, into how many the work is cut")
+    check_number("shards", shards, at_least=1)
+    every = ",".join(map(str, range(shards))) if shards <= 8 else f"0,...,{shards - 1}"
+    if shard is None:
+        raise ConfigError("shards", shards, f"needs shard=I; -m shard={every} makes all")
+    if not 0 <= shard < shards:
+        raise ConfigError("shard", shard, f"shards={shards} allows {every}")
 
 
 def _listed(key: str, value: object, choices: tuple[str, ...]) -> list[str] | None:

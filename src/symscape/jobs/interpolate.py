@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,12 @@ from rich.table import Table
 
 from symscape.config_analyses import InterpolateConfig
 from symscape.errors import SymscapeError
-from symscape.jobs.analysis import Measure, Task, is_stale, make_missing, writing_tables
+from symscape.jobs.analysis import Listing, Measure, Task, make_missing, writing_tables
 from symscape.jobs.cells import cell_labels, cells_of, numbers_of, write_tables
 from symscape.jobs.console import console, shown, start_logging
 from symscape.jobs.progress import Steps
 from symscape.jobs.selection import check_comparable, select_pairs, select_runs, traits
+from symscape.jobs.shards import neighbours_first, reports, share_of
 from symscape.runs.find import Run
 from symscape.runs.results import (
     LineResult,
@@ -61,10 +63,11 @@ def _pairs(config: InterpolateConfig, runs: list[Run], place: Path) -> None:
         raise SymscapeError(f"pairs={config.pairs}: {len(runs)} completed run(s) make no such pair")
     for pair in pairs:
         check_comparable(pair)
+    own = share_of(config, neighbours_first(pairs))
     methods = CANDIDATES if config.align == "best" else (config.align,)
     tasks = [
         Task((a, b), _path(config, place, a, b, method), config.points, method)
-        for a, b in pairs
+        for a, b in own
         for method in methods
     ]
     work = make_missing(
@@ -72,8 +75,8 @@ def _pairs(config: InterpolateConfig, runs: list[Run], place: Path) -> None:
     )
     with writing_tables(place):
         if config.align == "best":
-            choose(config, place, pairs)
-        finish(config, place)
+            choose(config, place, own)
+        finish(config, place, [_path(config, place, a, b, config.align) for a, b in pairs])
     work.check()
 
 
@@ -155,23 +158,25 @@ def choose(config: InterpolateConfig, place: Path, pairs: list[tuple[Run, Run]])
         write_result(path, replace(results[best], settings=settings, alignment=alignment))
 
 
-def finish(config: InterpolateConfig, place: Path) -> None:
+def finish(config: InterpolateConfig, place: Path, wanted: Sequence[Path]) -> None:
     """Write tables and pictures where something is new, and show the barriers."""
     folder = folder_of(place, config, config.align)
+    listing = Listing.of(folder)
     results = list(read_results(folder, PairResult))
     if not results:
         return
     pictures = sorted((folder / "pictures").glob("*.png"))
     tables = [place / "summary.csv", place / "barriers.csv"]
-    if not pictures or is_stale(folder, [*pictures, *tables]):
+    if new := not pictures or listing.is_stale([*pictures, *tables]):
         from symscape.plots.barriers import draw_barriers
 
         write_tables(place)
         pictures = draw_barriers(folder)
+        listing.keep()
     console.print(table_of(config, results))
     for path in (*tables, *pictures):
         console.print(str(path), markup=False)
-    if config.logger.name != "csv":
+    if reports(config, listing, wanted, new):
         _send(config, folder, results, pictures)
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from symscape.config_analyses import SharpnessConfig
-from symscape.jobs.analysis import Measure, Task, is_stale, make_missing, writing_tables
+from symscape.jobs.analysis import Listing, Measure, Task, make_missing, writing_tables
 from symscape.jobs.console import console, start_logging
 from symscape.jobs.curvature_tables import numbers_of, table_of, warnings_of, write_tables
 from symscape.jobs.progress import Steps
 from symscape.jobs.selection import select_runs
+from symscape.jobs.shards import reports, share_of
 from symscape.runs.find import Run, kept_weights
 from symscape.runs.results import (
     SharpnessResult,
@@ -40,7 +41,8 @@ def sharpness(config: SharpnessConfig) -> None:
         place = runs[0].folder.resolve().parents[1] / "sharpness" / "named"
     settings = settings_of(config)
     folder = place / f"{config.along}-{settings_hash(settings)}"
-    tasks = [Task((r,), result_path(folder, [refer(r)]), steps_of(config, r)) for r in runs]
+    every = [Task((r,), result_path(folder, [refer(r)]), steps_of(config, r)) for r in runs]
+    tasks = share_of(config, every, lambda task: task.steps)
 
     def prepare(run: Run) -> Measure[SharpnessResult]:
         from symscape.jobs.microscope import Microscope
@@ -56,7 +58,7 @@ def sharpness(config: SharpnessConfig) -> None:
 
     work = make_missing(tasks, SharpnessResult, prepare, _say, force=config.force)
     with writing_tables(place):
-        _finish(config, folder)
+        _finish(config, folder, [task.path for task in every])
     work.check()
 
 
@@ -93,23 +95,25 @@ def _say(result: SharpnessResult) -> str:
     )
 
 
-def _finish(config: SharpnessConfig, folder: Path) -> None:
+def _finish(config: SharpnessConfig, folder: Path, wanted: list[Path]) -> None:
+    listing = Listing.of(folder)
     results = list(read_results(folder, SharpnessResult))
     if not results:
         return
     pictures = sorted((folder / "pictures").glob("*.png"))
     tables = [folder / "summary.csv", folder / "sharpness.csv"]
-    if not pictures or is_stale(folder, [*tables, *pictures]):
+    if new := not pictures or listing.is_stale([*tables, *pictures]):
         from symscape.plots.sharpness import draw_sharpness
 
         write_tables(folder, results)
         pictures = draw_sharpness(folder, [result_path(folder, [r.run]) for r in results])
+        listing.keep()
     console.print(table_of(results))
     for warning in warnings_of(results):
         log.warning(f"warning: {warning}")
     for path in (*tables, *pictures):
         console.print(str(path), markup=False)
-    if config.logger.name != "csv":
+    if reports(config, listing, wanted, new):
         _send(config, folder, results, pictures)
 
 

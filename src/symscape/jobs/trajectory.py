@@ -16,12 +16,13 @@ from torch import Tensor
 
 from symscape.config import SYMMETRIES
 from symscape.config_analyses import InterpolateConfig
-from symscape.jobs.analysis import Measure, Task, is_stale, make_missing, writing_tables
+from symscape.jobs.analysis import Listing, Measure, Task, make_missing, writing_tables
 from symscape.jobs.cells import labels_of
 from symscape.jobs.console import console, shown
 from symscape.jobs.laboratory import Laboratory, all_barriers, curves_of, on_device
 from symscape.jobs.progress import Steps
 from symscape.jobs.selection import traits
+from symscape.jobs.shards import reports, share_of
 from symscape.landscape.barriers import largest_rise
 from symscape.landscape.interpolation import line_points
 from symscape.landscape.intervals import mean_interval
@@ -47,7 +48,7 @@ def trajectories(config: InterpolateConfig, runs: list[Run], place: Path) -> Non
     settings = settings_of(config)
     folder = place / f"trajectory-{config.bn}-{settings_hash(settings)}"
     steps = config.points + config.plane_points**2
-    tasks = [Task((run,), result_path(folder, [refer(run)]), steps) for run in runs]
+    every = [Task((run,), result_path(folder, [refer(run)]), steps) for run in runs]
 
     def prepare(run: Run) -> Measure[TrajectoryResult]:
         laboratory = Laboratory(config, run)
@@ -60,9 +61,10 @@ def trajectories(config: InterpolateConfig, runs: list[Run], place: Path) -> Non
 
         return of
 
+    tasks = share_of(config, every)
     work = make_missing(tasks, TrajectoryResult, prepare, _say, force=config.force)
     with writing_tables(place):
-        _finish(config, folder)
+        _finish(config, folder, [task.path for task in every])
     work.check()
 
 
@@ -135,22 +137,24 @@ def _say(result: TrajectoryResult) -> str:
     return f"rise on the line {result.rise['train']['loss']:.4f} (train), {length}"
 
 
-def _finish(config: InterpolateConfig, folder: Path) -> None:
+def _finish(config: InterpolateConfig, folder: Path, wanted: list[Path]) -> None:
+    listing = Listing.of(folder)
     results = list(read_results(folder, TrajectoryResult))
     if not results:
         return
     pictures = sorted((folder / "pictures").glob("*.png"))
     table, summary = folder / "trajectories.csv", folder / "summary.csv"
-    if not pictures or is_stale(folder, [table, summary, *pictures]):
+    if new := not pictures or listing.is_stale([table, summary, *pictures]):
         from symscape.plots.trajectory import draw_trajectories
 
         write_rows(table, [row for result in results for row in _rows(result)])
         write_rows(summary, _means(results))
         pictures = draw_trajectories([result_path(folder, [r.run]) for r in results], folder)
+        listing.keep()
     console.print(_table(results))
     for path in (summary, table, *pictures):
         console.print(str(path), markup=False)
-    if config.logger.name != "csv":
+    if reports(config, listing, wanted, new):
         from symscape.training.dashboard import Report, send
 
         report = Report(

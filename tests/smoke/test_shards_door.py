@@ -1,0 +1,52 @@
+"""Shards as processes of their own: at once, killed, redone, swept over."""
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.jobs.study import copy_of
+from tests.jobs.test_shards import made
+from tests.smoke.door import call, command, environment
+
+WORDS = (
+    "study=tests",
+    "points=25",
+    "train_images=200",
+    "bn_images=300",
+    "precision=float32",
+    "shards=3",
+)
+
+
+@pytest.fixture
+def place(study, tmp_path):
+    copy_of(study, tmp_path).rename(tmp_path / "multirun")
+    return tmp_path
+
+
+def launch(place, shard):
+    line = command("interpolate", *WORDS, f"shard={shard}")
+    return subprocess.Popen(line, cwd=place, env=environment(), stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_a_killed_shard_costs_its_own_pairs_and_redone_it_completes_the_study(
+    study, place, tmp_path
+):
+    shards = [launch(place, i) for i in range(3)]
+    folder = place / "multirun" / "tests" / "interpolate"
+    while not list(folder.glob("*/.*.json.lock")):
+        time.sleep(0.02)
+    shards[1].send_signal(signal.SIGKILL)
+    assert [shard.wait(timeout=280) for shard in shards] == [0, -signal.SIGKILL, 0]
+    assert len(list(folder.glob("*/*.json"))) == 4
+    again = call(place, "interpolate", "-m", *WORDS, "shard=0,1,2")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("2 of 2 results are there already") == 2
+    copy_of(study, tmp_path / "one").rename(tmp_path / "one" / "multirun")
+    one = call(tmp_path / "one", "interpolate", *WORDS[:-1])
+    assert one.returncode == 0, one.stderr
+    expected = made(tmp_path / "one" / "multirun", "interpolate")
+    assert len(expected) == 6 and made(place / "multirun", "interpolate") == expected
