@@ -12,9 +12,10 @@ from tests.smoke.door import call, command, environment
 
 WORDS = (
     "study=tests",
-    "points=25",
-    "train_images=200",
-    "bn_images=300",
+    "points=7",
+    "train_images=50",
+    "bn_images=50",
+    "test_images=50",
     "precision=float32",
     "shards=3",
 )
@@ -41,10 +42,11 @@ def test_a_killed_shard_costs_its_own_pairs_and_redone_it_completes_the_study(
         time.sleep(0.02)
     shards[1].send_signal(signal.SIGKILL)
     assert [shard.wait(timeout=280) for shard in shards] == [0, -signal.SIGKILL, 0]
-    assert len(list(folder.glob("*/*.json"))) == 4
+    kept = len(list(folder.glob("*/*.json")))
+    assert 4 <= kept < 6
     again = call(place, "interpolate", "-m", *WORDS, "shard=0,1,2")
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count("2 of 2 results are there already") == 2
+    assert again.stdout.count(": barrier train") == 6 - kept
     copy_of(study, tmp_path / "one").rename(tmp_path / "one" / "multirun")
     one = call(tmp_path / "one", "interpolate", *WORDS[:-1])
     assert one.returncode == 0, one.stderr
