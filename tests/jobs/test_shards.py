@@ -10,8 +10,8 @@ from symscape.config_analyses import SharpnessConfig
 from symscape.errors import ConfigError
 from symscape.jobs.analysis import Listing
 from symscape.jobs.interpolate import interpolate
-from symscape.jobs.sharpness import sharpness
 from symscape.jobs.shards import neighbours_first, share_of
+from symscape.jobs.sharpness import sharpness
 from tests.jobs.study import asking, copy_of
 
 

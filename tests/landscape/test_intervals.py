@@ -28,6 +28,19 @@ def test_the_interval_of_the_mean_is_the_normal_one_for_many_values():
     assert found.n == 400
 
 
+def test_the_interval_of_three_values_is_students():
+    found = mean_interval([1.0, 2.0, 3.0])
+    assert (found.mean, found.n) == (2.0, 3)
+    assert found.high - 2 == approx(4.302652729911275 / 3**0.5)
+    assert 2 - found.low == approx(found.high - 2)
+
+
+def test_the_interval_of_three_seeds_holds_the_mean_as_often_as_it_says():
+    draws = np.random.default_rng(3).normal(size=(4000, 3))
+    covered = [found.low <= 0 <= found.high for found in map(mean_interval, draws)]
+    assert 0.94 <= np.mean(covered) <= 0.96
+
+
 def test_pairs_of_runs_vary_more_than_independent_pairs():
     effects = np.random.default_rng(1).normal(size=12)
     within = {

@@ -1,8 +1,9 @@
-"""The summary job: the runs of a study as a table, unfinished ones named, not hidden."""
+"""The summary job: the runs of a study and their means as tables, unfinished ones named."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
@@ -10,6 +11,8 @@ from rich.table import Table
 
 from symscape.config_analyses import SummaryConfig
 from symscape.jobs.console import console
+from symscape.jobs.means import Kind, kinds_of, traits_of, unfinished_lines, varying, write_kinds
+from symscape.landscape.intervals import Interval
 from symscape.runs.find import Run, find_runs, read_figures
 
 CHANGES = {
@@ -18,49 +21,49 @@ CHANGES = {
     "90°": "change/rot90",
     "180°": "change/rot180",
 }
+MEANS = {"accuracy": "test/accuracy", "loss": "test/loss", "S": "symmetry/layer/total"}
+FEW_RUNS = 12
+"""So many runs have their pictures listed one by one."""
 
 
 def summarise(config: SummaryConfig) -> list[Run]:
-    """Print every run of a study with its final figures, and where its pictures are.
+    """Print the runs of a study and their means over seeds, and write its summary.
 
-    What all runs share stands in the title, so that the table fits a terminal of 80 columns.
+    What all runs share stands in the title, so that the tables fit a terminal of 80 columns.
 
     Raises:
-        SymscapeError: there is no such study, or a file of it is damaged.
+        SymscapeError: there is no such study, or a file of it is damaged or cannot be written.
     """
-    runs = find_runs(Path(config.root), config.study)
-    about = [_about(run) for run in runs]
-    varying = [k for k in _about_keys() if k == "symmetry" or len({a[k] for a in about}) > 1]
-    shared = [f"{k} {about[0][k]}" for k in _about_keys() if k not in varying] if about else []
-    title = f"study {config.study}{': ' if shared else ''}{', '.join(shared)}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in varying:
-        table.add_column(name, overflow="fold")
-    for name in ("seed", "accuracy", "params", "S", *CHANGES):
-        table.add_column(name, justify="right")
-    for run, values in zip(runs, about, strict=True):
-        table.add_row(*(values[k] for k in varying), *_cells(run))
-    console.print(table)
+    root = Path(config.root)
+    runs = find_runs(root, config.study)
+    kinds = kinds_of(runs)
+    runs = [run for kind in kinds for run in kind.runs]
+    console.print(_runs(f"study {config.study}", runs))
     console.print(
         "accuracy: on the test images. params: free parameters. S: mean over layers of\n"
         "the symmetry of their kernels under all of D4. hflip to 180°: relative change\n"
         "of the logits when test images are flipped or turned.",
         style="dim",
     )
-    for run in (r for r in runs if r.state == "completed"):
-        for picture in sorted((run.folder / "pictures").glob("*.png")):
-            console.print(str(picture), markup=False)
+    if any(found.n > 1 for kind in kinds for found in kind.means.values()):
+        console.print(_means(kinds))
+    for line in unfinished_lines([run for run in runs if run.state != "completed"]):
+        console.print(f"not completed: {line}", markup=False)
+    pictures = sorted(p for run in runs for p in (run.folder / "pictures").glob("*.png"))
+    if len(runs) > FEW_RUNS:
+        pictures = [root / config.study / "*" / "seed=*" / "pictures" / "*.png"]
+    for path in (*pictures, *write_kinds(root / config.study, kinds)):
+        console.print(str(path), markup=False)
     return runs
 
 
-def _about_keys() -> tuple[str, ...]:
-    return ("data", "model", "augment", "symmetry")
-
-
-def _about(run: Run) -> dict[str, str]:
-    config = run.config
-    names = (config.data.name, config.model.name, config.data.augment, config.symmetry.name)
-    return dict(zip(_about_keys(), names, strict=True))
+def _runs(title: str, runs: Sequence[Run]) -> Table:
+    """Return a row a run: its final figures, or how far it came."""
+    traits = [traits_of(run) for run in runs]
+    table = _table(title, traits, ("seed", "accuracy", "params", "S", *CHANGES))
+    for run, own in zip(runs, traits, strict=True):
+        table.add_row(*(own[key] for key in varying(traits)), *_cells(run))
+    return table
 
 
 def _cells(run: Run) -> tuple[str, ...]:
@@ -75,3 +78,33 @@ def _cells(run: Run) -> tuple[str, ...]:
         f"{figures.get('symmetry/layer/total', math.nan):.3f}",
         *(f"{figures.get(key, math.nan):.1%}" for key in CHANGES.values()),
     )
+
+
+def _means(kinds: Sequence[Kind]) -> Table:
+    """Return a row a kind of run: means over seeds, and half of their 95 % intervals."""
+    traits = [kind.traits for kind in kinds]
+    table = _table("mean over seeds ± half of its 95 % interval", traits, ("n", *MEANS))
+    for kind, own in zip(kinds, traits, strict=True):
+        means = [kind.means.get(metric) for metric in MEANS.values()]
+        count = str(len(kind.runs) - len(kind.unfinished))
+        cells = [_half(found) if found else "" for found in means]
+        table.add_row(*(own[key] for key in varying(traits)), count, *cells)
+    return table
+
+
+def _half(found: Interval) -> str:
+    half = "" if found.high is None else f" ± {found.high - found.mean:.3f}"
+    return f"{found.mean:.3f}{half}"
+
+
+def _table(title: str, traits: Sequence[dict[str, str]], numbers: Sequence[str]) -> Table:
+    """Return an empty table whose first columns are the traits that vary."""
+    names = varying(traits)
+    shared = [f"{k} {v}" for k, v in traits[0].items() if k not in names and v] if traits else []
+    about = f"{title}: {', '.join(shared)}" if shared else title
+    table = Table(title=about, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table

@@ -1,7 +1,8 @@
-"""Means over seeds and seed pairs, with bootstrap intervals."""
+"""Means over seeds with Student's interval, and over seed pairs with bootstrap intervals."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ _TAILS = (2.5, 97.5)  # percent: a 95 % interval
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean, its percentile bootstrap interval (None where it cannot be had), and n."""
+    """A mean, its 95 % interval (None where it cannot be had), and n."""
 
     mean: float
     low: float | None
@@ -22,14 +23,21 @@ class Interval:
     n: int
 
 
-def mean_interval(values: Sequence[float], seed: int = 0) -> Interval:
-    """Return the mean of independent values with its 95 % bootstrap interval."""
+def mean_interval(values: Sequence[float]) -> Interval:
+    """Return the mean of n independent values, as of seeds, with Student's 95 % interval.
+
+    mean +- t(0.975, n - 1) s / sqrt(n), of normal values (Student 1908). With 3 seeds t is 4.3: the
+    interval is wide, and right; one from drawing again among 3 values holds the mean in about 3 of
+    4 cases only. One value has no interval.
+    """
     data = np.asarray(values, dtype=float)
-    if len(data) < 2:
-        return Interval(float(data.mean()), None, None, len(data))
-    draws = np.random.default_rng(seed).integers(len(data), size=(RESAMPLES, len(data)))
-    low, high = np.percentile(data[draws].mean(1), _TAILS)
-    return Interval(float(data.mean()), float(low), float(high), len(data))
+    mean, n = float(data.mean()), len(data)
+    if n < 2:
+        return Interval(mean, None, None, n)
+    from scipy.special import stdtrit  # Half a second, which those who need no mean do not wait.
+
+    half = float(stdtrit(n - 1, 0.975) * data.std(ddof=1) / math.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n)
 
 
 def pairs_intervals(
