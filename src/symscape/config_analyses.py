@@ -78,6 +78,8 @@ class InterpolateConfig:
     """pairs: the line between two runs; trajectory: the path of the training of each run."""
     pairs: str = "all"
     """all; within: two seeds of the same settings; cross: different settings."""
+    pairs_per_cell: int | None = None
+    """At most so many of the pairs of each two settings, chosen by a hash; null: all of them."""
     only: FilterConfig = field(default_factory=FilterConfig)
     align: str = "none"
     """none, activations, weights; best: the lower barrier (train loss, chord) of the last two."""
@@ -115,6 +117,8 @@ class InterpolateConfig:
         self._check_subject()
         check_choice("along", self.along, ("pairs", "trajectory"))
         check_choice("pairs", self.pairs, PAIRS)
+        if self.pairs_per_cell is not None:
+            check_number("pairs_per_cell", self.pairs_per_cell, at_least=1)
         check_choice("align", self.align, ALIGNMENTS)
         check_choice("bn", self.bn, BN_POLICIES)
         check_choice("accelerator", self.accelerator, ("auto", "cpu", "gpu"))
@@ -148,6 +152,9 @@ class InterpolateConfig:
         needed = 1 if self.along == "trajectory" else 2
         if self.study is not None:
             check_study(self.study)
+        if self.study is None and needed == 2 and len(runs) == 1:
+            given, other = ("a", "b") if self.a else ("b", "a")
+            raise ConfigError(other, None, f"{given}=RUN needs {other}=RUN: a barrier is of two")
         if len(runs) != (needed if self.study is None else 0):
             names = "a=RUN" if needed == 1 else "a=RUN b=RUN"
             raise ConfigError("study", self.study, f"give either study=NAME or {names}")

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from typing import NoReturn, TypeVar
 
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
@@ -85,6 +86,7 @@ def run_door(main: Callable[[], object], schema: type) -> None:
     # Makes Hydra raise its errors, which it would print over many lines.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
+        check_flags(sys.argv[1:])
         main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -97,6 +99,15 @@ def run_door(main: Callable[[], object], schema: type) -> None:
         if SHOW_TRACEBACK:
             raise
         _stop(f"error: {one_line(error, schema)}", 1)
+
+
+def check_flags(words: Iterable[str]) -> None:
+    """Raise SymscapeError for a flag that Hydra does not know, where argparse prints its usage."""
+    known = [flag for flag in get_args_parser()._option_string_actions if flag.startswith("--")]
+    for flag in (word.partition("=")[0] for word in words if word.startswith("--")):
+        if not any(each.startswith(flag) for each in known):
+            hint = did_you_mean(flag, known)
+            raise SymscapeError(f"{flag}: no such flag; {hint}allowed are {', '.join(known)}")
 
 
 def quoted(word: str) -> str:

@@ -20,9 +20,11 @@ class ConfigError(SymscapeError):
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return `did you mean 'x'? ` for the nearest of `names`, or nothing where none is near."""
     names = list(names)
-    # learning_rate is lr: nobody's edit distance finds initials.
-    initials = "".join(word[0] for word in name.split("_") if word)
-    near = [initials] if initials in names else get_close_matches(name, names, n=1, cutoff=0.6)
+    # What no edit distance finds: that learning_rate is lr, and that aling is align, not along.
+    initials = "".join(word[0] for word in name.split("_") if word) if "_" in name else ""
+    twisted = [each for each in names if sorted(each) == sorted(name)]
+    near = [initials] if initials in names else twisted
+    near = near or get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean '{near[0]}'? " if near else ""
 
 

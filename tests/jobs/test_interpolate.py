@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from pytest import approx
@@ -10,6 +11,7 @@ from symscape.config_analyses import PlaceConfig
 from symscape.errors import SymscapeError
 from symscape.jobs.cells import cells_of
 from symscape.jobs.interpolate import interpolate
+from symscape.jobs.selection import select_pairs
 from symscape.runs.find import find_runs, load_network, read_figures, weights_path
 from symscape.runs.lock import locked
 from symscape.runs.results import PairResult, read_result, read_results
@@ -97,6 +99,26 @@ def test_a_result_says_enough_to_be_believed_alone(runs):
 def test_pairs_can_be_chosen(runs, pairs, count):
     interpolate(asking(runs, pairs=pairs, points=3))
     assert len(results(runs)) == count
+
+
+def test_a_sample_of_pairs_is_of_every_cell_and_grows_with_the_study(runs, tmp_path):
+    interpolate(asking(runs, points=3, pairs_per_cell=1))
+    assert len(results(runs)) == 3 and len({r.a.name + r.b.name for r in results(runs)}) == 3
+    few = everything(runs)
+    many = [
+        replace(run, manifest=replace(run.manifest, seed=seed)) for run in few for seed in range(9)
+    ]
+    sample = {named(pair) for pair in select_pairs(many, "all", 20)}
+    assert len(sample) == 60
+    assert sample == {named(pair) for pair in select_pairs(many[::-1], "all", 20)}
+    less = [run for run in many if run.manifest.seed < 8]
+    kept = sample & {named(pair) for pair in select_pairs(less, "all", 20)}
+    assert len(kept) > 30
+    assert len(select_pairs(many, "cross", 20)) == 20
+
+
+def named(pair):
+    return frozenset((run.folder, run.manifest.seed) for run in pair)
 
 
 def test_filters_choose_runs(runs):

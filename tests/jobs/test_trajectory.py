@@ -7,6 +7,7 @@ import torch
 from pytest import approx
 
 from symscape.errors import ConfigError
+from symscape.jobs.analysis import warn_of_rounding
 from symscape.jobs.interpolate import interpolate
 from symscape.runs.find import find_runs, kept_weights, load_network, read_figures
 from symscape.runs.results import TrajectoryResult, read_results
@@ -68,3 +69,27 @@ def test_what_makes_no_sense_for_one_run_is_refused(tmp_path):
         asking(tmp_path, along="trajectory", align="weights")
     with pytest.raises(ConfigError, match="plane needs bn=reset"):
         asking(tmp_path, along="trajectory", bn="lerp")
+
+
+def test_what_the_precision_changes_is_warned_about(measured, caplog, monkeypatch):
+    monkeypatch.setattr("symscape.jobs.analysis.log.propagate", True)
+    _, _, (result, *_) = measured
+    result.precision_check = {"bfloat16": 1.02, "float32": 1.0}
+    warn_of_rounding(result)
+    assert "precision=bfloat16: the loss at 1/2 is 1.0200, in float32 1.0000" in caplog.text
+    caplog.clear()
+    result.precision_check = {"bfloat16": 1.005, "float32": 1.0}
+    warn_of_rounding(result)
+    assert not caplog.text
+
+
+def test_a_path_in_bfloat16_is_checked(study, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("symscape.jobs.analysis.PRECISION_TOLERANCE", 0.0)
+    monkeypatch.setattr("symscape.jobs.console.log.propagate", True)
+    root = copy_of(study, tmp_path)
+    run = find_runs(root, "tests")[0]
+    wanted = {"a": str(run.folder), "along": "trajectory", "plane_points": 0, "points": 3}
+    interpolate(asking(root, precision="bfloat16", **wanted))
+    (folder,) = (root / "tests" / "interpolate" / "named").glob("trajectory-reset-*")
+    (result,) = read_results(folder, TrajectoryResult)
+    assert set(result.precision_check) == {"bfloat16", "float32"}

@@ -32,13 +32,29 @@ def points(kinds, splits=("train", "test"), low=0.9):
     ]
 
 
-@pytest.mark.parametrize("kinds", [KINDS, KINDS[:1], KINDS[:2]])
+@pytest.mark.parametrize("kinds", [KINDS, KINDS[:1], KINDS[:2], [f"kind{i}" for i in range(14)]])
 @pytest.mark.parametrize("splits", [("train", "test"), ("train", "test", "test/rot90")])
 def test_the_matrix_shows_mean_and_n_of_every_cell(readable, kinds, splits):
     texts = readable(matrix(barriers(kinds, splits), "Barrier"))
     cells = len(kinds) * (len(kinds) + 1) // 2
     assert sum("n=9" in text for text in texts) == cells * len(splits)
     assert "0.10\nn=9" in texts and set(kinds) <= set(texts) and set(splits) <= set(texts)
+
+
+def test_a_single_pair_has_one_cell_and_pairs_of_different_kinds_no_empty_row():
+    (pair,) = [m for m in barriers(KINDS[:2]) if m.a != m.b and m.split == "train"]
+    (axes,) = [axes for axes in matrix([pair], "Barrier").axes if axes.images]
+    assert axes.images[0].get_array().shape == (1, 1)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["vanilla"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["hflip"]
+    cross = [m for m in barriers(KINDS) if m.a != m.b]
+    first = matrix(cross, "Barrier").axes[0].images[0].get_array()
+    assert first.shape == (4, 4) and (~first.mask).sum() == 10
+
+
+def test_n_is_said_where_cells_are_too_small_for_it(readable):
+    texts = readable(matrix(barriers([f"kind{i}" for i in range(15)]), "Barrier"))
+    assert any("n=9 pairs a cell" in text.replace("\n", " ") for text in texts)
 
 
 def test_all_panels_of_the_matrix_share_one_colour_scale():
@@ -51,7 +67,9 @@ def test_all_panels_of_the_matrix_share_one_colour_scale():
 @pytest.mark.parametrize("metric", ["loss", "error"])
 def test_the_curves_name_their_cells_and_splits(readable, kinds, metric):
     texts = readable(curves(points(kinds), metric, "Curves"))
-    assert {"train", "test"} <= set(texts) and "n=9" in texts
+    assert {"train", "test"} <= set(texts)
+    cells = len(kinds) * (len(kinds) + 1) // 2
+    assert sum(text.endswith(", n=9") for text in texts) == cells
     assert any(kinds[-1] in text for text in texts)
 
 

@@ -1,18 +1,27 @@
 """The doors from outside: help, bad input, every experiment."""
 
+import re
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
 
 from symscape.config import (
     AUGMENTATIONS,
     DATASETS,
     STANDARD_WIDTHS,
     SYMMETRIES,
+    LoggerConfig,
     TrainConfig,
 )
-from symscape.config_analyses import SummaryConfig
-from symscape.door import config_keys, quoted
+from symscape.config_analyses import InterpolateConfig, SharpnessConfig, SummaryConfig
+from symscape.door import config_keys, quoted, register_schemas, typed
+from symscape.errors import ConfigError
+from symscape.runs.identity import run_name
 from tests.smoke.door import ROOT, TINY, call
 
 DOORS = sorted(p.stem for p in ROOT.glob("*.py"))
@@ -124,6 +133,70 @@ def test_a_sweep_goes_on_after_a_failure_skips_what_is_done_and_is_shown(tmp_pat
     assert shown.stdout.count("failed") == 2 and shown.stdout.count("training.png") == 2
     again = call(tmp_path, "train", *words, "optimizer.lr=0.1")
     assert again.returncode == 0 and again.stdout.count("nothing to do") == 2
+
+
+def test_a_study_in_a_file_is_thirty_different_runs_and_gives_way_to_the_command_line():
+    folders = {run_name(typed(c, TrainConfig), "") for c in jobs_of("paper_sweep")}
+    assert len(folders) == 10 and len(jobs_of("paper_sweep")) == 30
+    assert {c.seed for c in jobs_of("paper_sweep", "seed=7")} == {7}
+    wanted = jobs_of("paper_sweep", "symmetry=d4,diag", "data.augment=hflip")
+    assert {c.symmetry.name for c in wanted} == {"d4", "diag"} and len(wanted) == 6
+
+
+def jobs_of(experiment: str, *words: str) -> list[DictConfig]:
+    """Compose every job that `train.py -m experiment=...` would start."""
+    register_schemas()
+    with initialize_config_dir(str(ROOT / "cfg"), version_base="1.3"):
+        name = f"experiment={experiment}"
+        sweeper = compose("train", [name], return_hydra_config=True).hydra.sweeper
+        lines = [f"{key}={value}" for key, value in sweeper.params.items()] + [name, *words]
+        parsed = OverridesParser.create().parse_overrides(lines)
+        (jobs,) = BasicSweeper.split_arguments(parsed, None)
+        return [compose("train", job) for job in jobs]
+
+
+@pytest.mark.slow
+def test_a_study_in_a_file_trains(tmp_path):
+    small = [w for w in TINY if w != "model=resnet20"]
+    result = call(
+        tmp_path, "train", "-m", "experiment=paper_sweep", *small, "symmetry=rot90", "seed=3"
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("test accuracy") == 2
+    folders = {p.parent.name.split("-")[3] for p in (tmp_path / "multirun/paper").glob("*/seed=3")}
+    assert folders == {"none", "standard"}
+
+
+CHOICES = {
+    "train": TrainConfig(),
+    "interpolate": InterpolateConfig(study="x"),
+    "sharpness": SharpnessConfig(study="x"),
+}
+
+
+@pytest.mark.parametrize("door", CHOICES)
+def test_help_lists_the_choices_that_the_checks_allow(door):
+    text = (ROOT / "cfg" / "hydra" / "help" / f"{HELP.get(door, door)}.yaml").read_text()
+    lines = text.split("== Choices (key=value) ==\n")[1].split("\n\n")[0].splitlines()
+    for key, choices in (line.strip().split(": ") for line in lines):
+        *groups, name = key.split(".")
+        group = getattr(CHOICES[door], groups[0]) if groups else CHOICES[door]
+        if is_dataclass(getattr(group, name)):  # Chosen by the name of a file.
+            allowed = error_of(replace, group, **{name: LoggerConfig(name="tensorboard")})
+            assert f"{allowed.removeprefix('an analysis takes ').replace(' or ', ', ')}" == choices
+            continue
+        assert error_of(replace, group, **{name: ["?"] if name == "layers" else "?"}) == choices
+
+
+HELP = {"train": "symscape"}
+
+
+def error_of(function, *arguments, **words):
+    with pytest.raises(ConfigError) as caught:
+        function(*arguments, **words)
+    return re.sub(
+        " or a pair$", "", str(caught.value).split(": ", 1)[1].removeprefix("allowed are ")
+    )
 
 
 def test_config_keys_are_dotted_names():

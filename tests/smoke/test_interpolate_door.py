@@ -15,7 +15,13 @@ FEW = ("train_images=200", "bn_images=300", "align_images=200", "precision=float
 BAD = {
     "": ("study=None", "study=NAME", "a=RUN b=RUN"),
     "study=tests a=x b=y": ("study=tests", "either"),
-    "a=x": ("a=RUN b=RUN",),
+    "a=x": ("b=None", "a=RUN needs b=RUN"),
+    "b=x": ("a=None", "b=RUN needs a=RUN"),
+    "along=trajectory": ("study=NAME or a=RUN",),
+    "study=tests aling=none": ("aling", "'align'"),
+    "study=tests shard=1": ("shard=1", "shards=N"),
+    "study=tests shard=4 shards=4": ("shard=4", "0,1,2,3"),
+    "--hlep": ("--hlep", "'--help'", "--multirun"),
     "a=nowhere b=nowhere": ("nowhere", "no run here"),
     "study=tets": ("study=tets", "'tests'"),
     "study=../x": ("study=../x", "folder"),
@@ -31,7 +37,7 @@ BAD = {
     "study=tests bn_images=0": ("bn_images=0", ">= 1"),
     "study=tests along=trajectory bn=repair": ("along=trajectory", "bn=reset"),
     "study=tests logger=tensorboard": ("logger=tensorboard", "csv or wandb"),
-    "study=tests accelerator=gpu": ("accelerator=gpu", "no GPU"),
+    "study=tests accelerator=gpu": ("error: accelerator=gpu", "no GPU"),
     "study=tests points=many": ("points=many", "Integer"),
 }
 

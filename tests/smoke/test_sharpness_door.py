@@ -19,6 +19,7 @@ BAD = {
     "study=tests precision=bfloat16": ("precision=bfloat16", "float64"),
     "study=tests only.seed=9": ("only.seed=[9]", "no run"),
     "study=tests along=time": ("along=time", "trajectory"),
+    "study=tests accelerator=gpu": ("error: accelerator=gpu", "no GPU"),
     "study=tests images=0": ("images=0", ">= 1"),
 }
 
@@ -32,7 +33,7 @@ def place(study, tmp_path_factory):
 
 @pytest.mark.parametrize("words", BAD)
 def test_bad_input_is_one_line(place, words):
-    result = call(place, "sharpness", *words.split())
+    result = call(place, "sharpness", *words.split(), CUDA_VISIBLE_DEVICES="")
     assert result.returncode == 1
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr

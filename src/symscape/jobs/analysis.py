@@ -16,9 +16,10 @@ from symscape.jobs.progress import Steps, progress
 from symscape.runs.files import write_text
 from symscape.runs.find import Run
 from symscape.runs.lock import BusyError, locked
-from symscape.runs.results import AnyResult, is_whole, write_result
+from symscape.runs.results import AnyResult, LineResult, is_whole, write_result
 
 log = logging.getLogger("symscape")
+PRECISION_TOLERANCE = 0.01
 WAIT = 600.0
 """Seconds to wait for another process that writes the same tables and pictures."""
 
@@ -163,6 +164,18 @@ def _make(
         task.path.with_name(f".{task.path.name}.lock").unlink(missing_ok=True)
     steps.finished(f"{task.title}: {say(result)} ({result.seconds:.1f} s)")
     return 1
+
+
+def warn_of_rounding(result: LineResult) -> None:
+    """Warn where the precision changes the loss by more than 1 % and 0.001 nats."""
+    if not result.precision_check:
+        return
+    (name, rounded), (reference, exact) = result.precision_check.items()
+    if abs(rounded - exact) > max(0.001, PRECISION_TOLERANCE * abs(exact)):
+        log.warning(
+            f"precision={name}: the loss at 1/2 is {rounded:.4f}, in {reference} {exact:.4f}; "
+            f"precision={reference} is slower and exact"
+        )
 
 
 @contextmanager

@@ -14,7 +14,14 @@ from rich.table import Table
 
 from symscape.config_analyses import InterpolateConfig
 from symscape.errors import SymscapeError
-from symscape.jobs.analysis import Listing, Measure, Task, make_missing, writing_tables
+from symscape.jobs.analysis import (
+    Listing,
+    Measure,
+    Task,
+    make_missing,
+    warn_of_rounding,
+    writing_tables,
+)
 from symscape.jobs.cells import cell_labels, cells_of, numbers_of, write_tables
 from symscape.jobs.console import console, shown, start_logging
 from symscape.jobs.progress import Steps
@@ -22,7 +29,6 @@ from symscape.jobs.selection import check_comparable, select_pairs, select_runs,
 from symscape.jobs.shards import neighbours_first, reports, share_of
 from symscape.runs.find import Run
 from symscape.runs.results import (
-    LineResult,
     PairResult,
     is_whole,
     read_result,
@@ -35,7 +41,6 @@ from symscape.runs.results import (
 
 log = logging.getLogger("symscape")
 CANDIDATES = ("activations", "weights")
-PRECISION_TOLERANCE = 0.01
 
 
 def interpolate(config: InterpolateConfig) -> None:
@@ -58,7 +63,7 @@ def interpolate(config: InterpolateConfig) -> None:
 
 
 def _pairs(config: InterpolateConfig, runs: list[Run], place: Path) -> None:
-    pairs = select_pairs(runs, config.pairs)
+    pairs = select_pairs(runs, config.pairs, config.pairs_per_cell)
     if not pairs:
         raise SymscapeError(f"pairs={config.pairs}: {len(runs)} completed run(s) make no such pair")
     for pair in pairs:
@@ -94,7 +99,7 @@ def _measure(config: InterpolateConfig, run: Run) -> Measure[PairResult]:
             pairs = Pairs(Laboratory(config, a))
         settings = settings_of(config, task.method)
         result = pairs.measure(a, b, task.method, settings, steps.tick)
-        check_precision(result)
+        warn_of_rounding(result)
         return result
 
     return measure
@@ -127,18 +132,6 @@ def settings_of(config: InterpolateConfig, align: str) -> dict[str, Any]:
 def folder_of(place: Path, config: InterpolateConfig, align: str) -> Path:
     """Return the folder of the results that share these settings."""
     return place / f"{align}-{config.bn}-{settings_hash(settings_of(config, align))}"
-
-
-def check_precision(result: LineResult) -> None:
-    """Warn where rounding changes the loss by more than 1 % and 0.001 nats."""
-    if not result.precision_check:
-        return
-    (name, rounded), (reference, exact) = result.precision_check.items()
-    if abs(rounded - exact) > max(0.001, PRECISION_TOLERANCE * abs(exact)):
-        log.warning(
-            f"precision={name}: the loss at 1/2 is {rounded:.4f}, in {reference} {exact:.4f}; "
-            f"precision={reference} is slower and exact"
-        )
 
 
 def choose(config: InterpolateConfig, place: Path, pairs: list[tuple[Run, Run]]) -> None:

@@ -8,14 +8,15 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from symscape.config import TrainerConfig
-from symscape.config_analyses import InterpolateConfig, PlaceConfig
+from symscape.config_analyses import InterpolateConfig, PlaceConfig, SharpnessConfig
 from symscape.data.batches import Batches
 from symscape.data.images import ImageData, ImageSet
 from symscape.data.load import load_data
-from symscape.errors import SymscapeError
+from symscape.errors import ConfigError, SymscapeError
 from symscape.landscape.barriers import barriers
 from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
 from symscape.landscape.evaluation import Transformed, evaluate
@@ -44,8 +45,7 @@ class Laboratory:
 
     def __init__(self, config: InterpolateConfig, run: Run) -> None:
         self.config, self.run = config, run
-        wanted = TrainerConfig(accelerator=config.accelerator, precision=config.precision)
-        self.hardware = resolve_hardware(wanted, {})
+        self.hardware = hardware_of(config)
         self.data = images_of(run, config.data)
         self.network = self.hardware.prepare(load_network(run))
         self.twin = self.hardware.prepare(load_network(run))
@@ -106,6 +106,18 @@ class Laboratory:
             "statistics": min(config.bn_images, train),
             "alignment": min(config.align_images, train),
         }
+
+
+def hardware_of(config: InterpolateConfig | SharpnessConfig) -> Hardware:
+    """Return on what an analysis runs.
+
+    Raises:
+        ConfigError: a GPU is asked for and none is there.
+    """
+    if config.accelerator == "gpu" and not torch.cuda.is_available():
+        raise ConfigError("accelerator", "gpu", "no GPU is visible; auto takes one where there is")
+    wanted = TrainerConfig(accelerator=config.accelerator, precision=config.precision)
+    return resolve_hardware(wanted, {})
 
 
 def some(images: ImageSet, count: int | None) -> ImageSet:

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from symscape.config import TrainerConfig
 from symscape.config_analyses import SharpnessConfig
 from symscape.curvature.ascent import random_ascent, worst_case
 from symscape.curvature.density import spectral_density
@@ -20,7 +19,7 @@ from symscape.curvature.lanczos import largest_eigenvalues
 from symscape.curvature.subspaces import Restricted, choose_bases, kernel_bases, scaling
 from symscape.curvature.trace import hutch_plus_plus
 from symscape.errors import ConfigError, SymscapeError
-from symscape.jobs.laboratory import images_of, some
+from symscape.jobs.laboratory import hardware_of, images_of, some
 from symscape.jobs.progress import Steps
 from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
 from symscape.models.build import build_network
@@ -28,7 +27,6 @@ from symscape.runs.find import Run, kept_weights, load_at
 from symscape.runs.manifest import git_commit, now, package_versions
 from symscape.runs.results import SharpnessResult, jsonable, refer
 from symscape.training.fit import make_batches
-from symscape.training.hardware import resolve_hardware
 from symscape.training.schedule import learning_rate_factor
 
 BATCHNORM = "eval mode, statistics recomputed on clean training images"
@@ -44,8 +42,7 @@ class Microscope:
 
     def __init__(self, config: SharpnessConfig, run: Run) -> None:
         self.config = config
-        wanted = TrainerConfig(accelerator=config.accelerator, precision=config.precision)
-        self.hardware = resolve_hardware(wanted, {})
+        self.hardware = hardware_of(config)
         self.data = images_of(run, config.data)
         self.content = run.manifest.data
         # The first images of the training part: a stratified sample, the same one always.

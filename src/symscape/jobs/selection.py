@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
+from hashlib import sha256
+from heapq import nsmallest
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -87,9 +90,30 @@ def _brief(value: object) -> str:
     return str(value)[:16]
 
 
-def select_pairs(runs: Sequence[Run], which: str) -> list[tuple[Run, Run]]:
-    """Return each pair of different runs once; `within` pairs differ by their seed alone."""
+def select_pairs(
+    runs: Sequence[Run], which: str, per_cell: int | None = None
+) -> list[tuple[Run, Run]]:
+    """Return each pair of different runs once, or a sample of them.
+
+    Args:
+        runs: to pair.
+        which: `all`; `within`: pairs that differ by their seed alone; `cross`: the others.
+        per_cell: at most so many pairs of each two kinds of runs. Those with the smallest hashes of
+            their names are taken: random, the same ones always, and most of them still there when
+            runs are added to the study.
+    """
     pairs = list(combinations(runs, 2))
-    if which == "all":
+    if which != "all":
+        pairs = [pair for pair in pairs if len(set(_names(pair))) == 1 + (which == "cross")]
+    if per_cell is None:
         return pairs
-    return [(a, b) for a, b in pairs if (a.manifest.name == b.manifest.name) == (which == "within")]
+    ranks: dict[frozenset[str], list[tuple[bytes, int]]] = defaultdict(list)
+    for i, pair in enumerate(pairs):
+        seeds = sorted(f"{run.manifest.name} {run.manifest.seed}" for run in pair)
+        ranks[frozenset(_names(pair))].append((sha256("\n".join(seeds).encode()).digest(), i))
+    chosen = (i for cell in ranks.values() for _, i in nsmallest(per_cell, cell))
+    return [pairs[i] for i in sorted(chosen)]
+
+
+def _names(pair: tuple[Run, Run]) -> tuple[str, str]:
+    return pair[0].manifest.name, pair[1].manifest.name

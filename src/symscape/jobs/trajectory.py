@@ -16,7 +16,14 @@ from torch import Tensor
 
 from symscape.config import SYMMETRIES
 from symscape.config_analyses import InterpolateConfig
-from symscape.jobs.analysis import Listing, Measure, Task, make_missing, writing_tables
+from symscape.jobs.analysis import (
+    Listing,
+    Measure,
+    Task,
+    make_missing,
+    warn_of_rounding,
+    writing_tables,
+)
 from symscape.jobs.cells import labels_of
 from symscape.jobs.console import console, shown
 from symscape.jobs.laboratory import Laboratory, all_barriers, curves_of, on_device
@@ -57,7 +64,9 @@ def trajectories(config: InterpolateConfig, runs: list[Run], place: Path) -> Non
             nonlocal laboratory
             if traits(task.runs[0]) != traits(laboratory.run):
                 laboratory = Laboratory(config, task.runs[0])
-            return measure(laboratory, task.runs[0], settings, steps.tick)
+            result = measure(laboratory, task.runs[0], settings, steps.tick)
+            warn_of_rounding(result)
+            return result
 
         return of
 

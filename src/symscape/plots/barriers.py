@@ -17,6 +17,8 @@ from symscape.plots.style import COLOURS, PAGE_WIDTH, SMALL, save, style, wrap_t
 
 MOST_KINDS = 6
 """Up to so many kinds of runs, the curves of all pairs of kinds fit a page as a triangle."""
+MOST_NUMBERED = 14
+"""Up to so many kinds, a number fits each cell of a matrix of page width."""
 MOST_PANELS = 24
 SEQUENTIAL = colormaps["cividis"]
 
@@ -54,11 +56,15 @@ def matrix(means: Sequence[MeanBarrier], title: str) -> Figure:
     drawn = [m for m in means if (m.metric, m.definition) == ("loss", "chord")]
     splits = list(dict.fromkeys(m.split for m in drawn))
     kinds = list(dict.fromkeys(label for m in drawn for label in (m.a, m.b)))
-    columns = min(2, len(splits))
+    columns = min(2, len(splits)) if len(kinds) <= MOST_KINDS + 1 else 1
     rows = -(-len(splits) // columns)
-    figure = Figure(figsize=(PAGE_WIDTH, 3.3 * rows + 0.3))
+    figure = Figure(figsize=(PAGE_WIDTH, (3.3 if columns == 2 else 6.0) * rows + 0.3))
     figure.suptitle(wrap_title(title))
     panels = figure.subplots(rows, columns, squeeze=False)
+    if len(kinds) > MOST_NUMBERED:
+        counts = sorted({m.count for m in drawn})
+        span = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+        figure.suptitle(wrap_title(f"{title}, n={span} pairs a cell"))
     norm = Normalize(0.0, max((m.mean for m in drawn), default=1.0) or 1.0)
     for axes in panels.flat[len(splits) :]:
         axes.remove()
@@ -66,7 +72,10 @@ def matrix(means: Sequence[MeanBarrier], title: str) -> Figure:
         _draw_matrix(axes, [m for m in drawn if m.split == split], kinds, norm)
         axes.set_title(split)
     bar = figure.colorbar(
-        ScalarMappable(norm, SEQUENTIAL), ax=list(panels.flat[: len(splits)]), shrink=0.8
+        ScalarMappable(norm, SEQUENTIAL),
+        ax=list(panels.flat[: len(splits)]),
+        shrink=0.8,
+        aspect=20 * rows * (2 / columns),
     )
     bar.set_label("mean barrier (nats)")
     return figure
@@ -75,11 +84,14 @@ def matrix(means: Sequence[MeanBarrier], title: str) -> Figure:
 def _draw_matrix(
     axes: Axes, means: Sequence[MeanBarrier], kinds: list[str], norm: Normalize
 ) -> None:
-    values = np.full((len(kinds), len(kinds)), np.nan)
-    for m in means:
-        row, column = sorted((kinds.index(m.a), kinds.index(m.b)))
+    places = [sorted((kinds.index(m.a), kinds.index(m.b))) for m in means]
+    # A row or a column that no cell stands in is left out: of a single pair one cell remains.
+    rows, columns = (sorted(set(each)) for each in zip(*places, strict=True))
+    values = np.full((len(rows), len(columns)), np.nan)
+    for m, (first, second) in zip(means, places, strict=True):
+        row, column = rows.index(first), columns.index(second)
         values[row, column] = m.mean
-        if len(kinds) <= 2 * MOST_KINDS:
+        if len(kinds) <= MOST_NUMBERED:
             light = float(np.dot(SEQUENTIAL(norm(m.mean))[:3], (0.3, 0.6, 0.1))) > 0.5
             axes.text(
                 column,
@@ -87,12 +99,16 @@ def _draw_matrix(
                 f"{m.mean:.2f}\nn={m.count}",
                 ha="center",
                 va="center",
-                fontsize=SMALL if len(kinds) <= MOST_KINDS + 1 else 5.0,
+                fontsize=SMALL,
                 color="black" if light else "white",
             )
     axes.imshow(np.ma.masked_invalid(values), cmap=SEQUENTIAL, norm=norm)
-    axes.set_xticks(range(len(kinds)), kinds, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(kinds)), kinds)
+    names = [kinds[column] for column in columns]
+    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    if len(kinds) > MOST_KINDS + 1:
+        turned = {"rotation": 90}
+    axes.set_xticks(range(len(columns)), names, **turned)
+    axes.set_yticks(range(len(rows)), [kinds[row] for row in rows])
     axes.grid(visible=False)
 
 
@@ -120,8 +136,8 @@ def curves(points: Sequence[CurvePoint], metric: str, title: str) -> Figure:
         own = [p for p in drawn if (p.a, p.b) == cell]
         for split, colour in zip(splits, COLOURS, strict=False):
             _draw_curve(axes, [p for p in own if p.split == split], split, colour)
-        count = f"n={own[0].count}"
-        axes.text(0.97, 0.95, count, transform=axes.transAxes, ha="right", va="top", fontsize=SMALL)
+        # In the title: inside, some curve would run through it.
+        axes.set_title(f"{axes.get_title()}, n={own[0].count}", fontsize=SMALL)
     first = next(iter(places.values()))
     handles, labels = first.get_legend_handles_labels()
     ends = "alpha: 0 is the first kind, 1 the second"

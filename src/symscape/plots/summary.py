@@ -89,7 +89,8 @@ def summary(means: Sequence[Mean], title: str) -> Figure:
 
 def _draw_mean(axes: Axes, mean: Mean, place: int, scale: float) -> None:
     values = scale * np.array(mean.values)
-    axes.scatter(values, np.full(len(values), place + 0.18), s=5, color=GREY, linewidths=0)
+    if len(values) > 1:
+        axes.scatter(values, np.full(len(values), place + 0.18), s=5, color=GREY, linewidths=0)
     if np.isfinite(mean.low):
         ends = (scale * mean.low, scale * mean.high)
         axes.plot(ends, (place, place), color=BLUE, solid_capstyle="butt")
