@@ -104,7 +104,7 @@ def test_pairs_can_be_chosen(runs, pairs, count):
 def test_a_sample_of_pairs_is_of_every_cell_and_grows_with_the_study(runs, tmp_path):
     interpolate(asking(runs, points=3, pairs_per_cell=1))
     assert len(results(runs)) == 3 and len({r.a.name + r.b.name for r in results(runs)}) == 3
-    few = everything(runs)
+    few = [run for run in everything(runs) if run.config.seed == 0]
     many = [
         replace(run, manifest=replace(run.manifest, seed=seed)) for run in few for seed in range(9)
     ]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 10_000
+BLOCK = 4_000_000
+"""Weights of pairs in memory at once: 10,000 draws of 10,000 pairs are 0.8 GB."""
 _TAILS = (2.5, 97.5)  # percent: a 95 % interval
 
 
@@ -58,8 +60,8 @@ def pairs_intervals(
     means = values.mean(0)
     if len(pairs) < 2:
         return [Interval(float(mean), None, None, len(pairs)) for mean in means]
-    weights = _weights(pairs, np.random.default_rng(seed))
-    draws = weights @ values / weights.sum(1, keepdims=True)
+    blocks = _weights(pairs, np.random.default_rng(seed))
+    draws = np.concatenate([w @ values / w.sum(1, keepdims=True) for w in blocks])
     low, high = np.percentile(draws, _TAILS, axis=0)
     return [
         Interval(float(m), float(a), float(b), len(pairs))
@@ -69,20 +71,22 @@ def pairs_intervals(
 
 def _weights(
     pairs: Sequence[tuple[str, str]], generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """Return how often each pair counts in each draw, (draws, P), draws of no pair left out."""
+) -> Iterator[NDArray[np.float64]]:
+    """Yield how often each pair counts in each draw, (draws, P), draws of no pair left out."""
     left, right = sorted({a for a, _ in pairs}), sorted({b for _, b in pairs})
     if set(left) & set(right):
         left = right = sorted({*left, *right})
         first = second = _counts(generator, len(left))
     else:
         first, second = _counts(generator, len(left)), _counts(generator, len(right))
-    columns = [first[:, left.index(a)] * second[:, right.index(b)] for a, b in pairs]
-    weights: NDArray[np.float64] = np.stack(columns, axis=1).astype(np.float64)
-    kept: NDArray[np.float64] = weights[weights.sum(1) > 0]
-    return kept
+    rows = [left.index(a) for a, _ in pairs]
+    columns = [right.index(b) for _, b in pairs]
+    step = max(1, BLOCK // len(pairs))
+    for i in range(0, RESAMPLES, step):
+        weights = first[i : i + step, rows] * second[i : i + step, columns]
+        yield weights[weights.any(1)]
 
 
-def _counts(generator: np.random.Generator, runs: int) -> NDArray[np.int64]:
+def _counts(generator: np.random.Generator, runs: int) -> NDArray[np.float64]:
     """Return how often each run is drawn, (RESAMPLES, runs)."""
-    return generator.multinomial(runs, [1 / runs] * runs, size=RESAMPLES)
+    return generator.multinomial(runs, [1 / runs] * runs, size=RESAMPLES).astype(np.float64)

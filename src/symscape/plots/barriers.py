@@ -104,10 +104,10 @@ def _draw_matrix(
             )
     axes.imshow(np.ma.masked_invalid(values), cmap=SEQUENTIAL, norm=norm)
     names = [kinds[column] for column in columns]
-    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    if len(kinds) > MOST_KINDS + 1:
-        turned = {"rotation": 90}
-    axes.set_xticks(range(len(columns)), names, **turned)
+    many = len(kinds) > MOST_KINDS + 1
+    ticks = axes.set_xticks(range(len(columns)), names, rotation=90 if many else 45)
+    for label in [] if many else [tick.label1 for tick in ticks]:
+        label.set(ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(rows)), [kinds[row] for row in rows])
     axes.grid(visible=False)
 
