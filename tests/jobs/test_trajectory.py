@@ -7,8 +7,8 @@ import torch
 from pytest import approx
 
 from symscape.errors import ConfigError
-from symscape.jobs.analysis import warn_of_rounding
 from symscape.jobs.interpolate import interpolate
+from symscape.jobs.laboratory import Laboratory
 from symscape.runs.find import find_runs, kept_weights, load_network, read_figures
 from symscape.runs.results import TrajectoryResult, read_results
 from tests.jobs.study import asking, copy_of
@@ -71,25 +71,14 @@ def test_what_makes_no_sense_for_one_run_is_refused(tmp_path):
         asking(tmp_path, along="trajectory", bn="lerp")
 
 
-def test_what_the_precision_changes_is_warned_about(measured, caplog, monkeypatch):
-    monkeypatch.setattr("symscape.jobs.analysis.log.propagate", True)
-    _, _, (result, *_) = measured
-    result.precision_check = {"bfloat16": 1.02, "float32": 1.0}
-    warn_of_rounding(result)
-    assert "precision=bfloat16: the loss at 1/2 is 1.0200, in float32 1.0000" in caplog.text
-    caplog.clear()
-    result.precision_check = {"bfloat16": 1.005, "float32": 1.0}
-    warn_of_rounding(result)
-    assert not caplog.text
-
-
-def test_a_path_in_bfloat16_is_checked(study, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr("symscape.jobs.analysis.PRECISION_TOLERANCE", 0.0)
-    monkeypatch.setattr("symscape.jobs.console.log.propagate", True)
+@pytest.mark.parametrize(("rounded", "warned"), [(1.02, True), (1.005, False)])
+def test_what_the_precision_changes_is_warned_about(
+    study, tmp_path, capsys, monkeypatch, rounded, warned
+):
+    check = {"bfloat16": rounded, "float32": 1.0}
+    monkeypatch.setattr(Laboratory, "check_precision", lambda _: check)
     root = copy_of(study, tmp_path)
-    run = find_runs(root, "tests")[0]
-    wanted = {"a": str(run.folder), "along": "trajectory", "plane_points": 0, "points": 3}
-    interpolate(asking(root, precision="bfloat16", **wanted))
-    (folder,) = (root / "tests" / "interpolate" / "named").glob("trajectory-reset-*")
-    (result,) = read_results(folder, TrajectoryResult)
-    assert set(result.precision_check) == {"bfloat16", "float32"}
+    wanted = {"a": str(find_runs(root, "tests")[0].folder), "along": "trajectory"}
+    interpolate(asking(root, plane_points=0, points=3, **wanted))
+    text = "precision=bfloat16: the loss at 1/2 is 1.0200, in float32 1.0000"
+    assert (text in capsys.readouterr().out) is warned

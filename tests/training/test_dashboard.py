@@ -71,3 +71,11 @@ def test_sharpness_is_shown_too(study, tmp_path, offline):
     assert {"own/none/eigenvalue_1", "ambient/none/eigenvalue_1"} <= set(table["columns"])
     (run,) = of_kind(records(root), "run")
     assert (run.job_type, run.run_group) == ("sharpness", "tests")
+
+
+def test_of_several_shards_the_one_that_completes_the_study_shows_it(study, tmp_path, offline):
+    root = copy_of(study, tmp_path)
+    for i in (1, 0, 0):
+        interpolate(asking(root, points=3, logger=offline, shard=i, shards=2))
+    (table,) = tables(root)
+    assert len(table["data"]) == 6
