@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from hashlib import sha256
 from heapq import nsmallest
 from itertools import combinations
@@ -78,6 +79,7 @@ def check_comparable(runs: Sequence[Run]) -> None:
                 )
 
 
+@lru_cache(maxsize=4096)  # Of 1,000 runs each is looked at in 999 pairs.
 def traits(run: Run) -> dict[str, Any]:
     """Return what runs must share for their networks and images to be compared."""
     model = {f"model.{key}": value for key, value in asdict(run.config.model).items()}
