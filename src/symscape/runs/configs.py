@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from symscape.config import TrainConfig
@@ -16,6 +17,12 @@ from symscape.runs.files import write_text
 def write_config(folder: Path, config: TrainConfig) -> None:
     """Write `config.yaml`, all or nothing."""
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(config)))
+
+
+@cache  # Half of the time that reading a config takes: a study has many.
+def _schema() -> DictConfig:
+    schema: DictConfig = OmegaConf.structured(TrainConfig)
+    return schema
 
 
 def read_config(folder: Path) -> TrainConfig:
@@ -29,7 +36,7 @@ def read_config(folder: Path) -> TrainConfig:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(entries, dict) or "${" in str(entries):
             raise SymscapeError("no tree of plain values")
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainConfig), entries))
+        config = OmegaConf.to_object(OmegaConf.merge(_schema(), entries))
     except FileNotFoundError:
         raise SymscapeError(f"{path}: no such file") from None
     except (
