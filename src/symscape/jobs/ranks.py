@@ -131,6 +131,8 @@ def _start(config: TrainConfig, ranks: list[Rank]) -> None:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "OMP_NUM_THREADS": str(max(1, threads // count)),
+        # DDP warns of what `ddp_strategy` asks for, once a rank, where Python cannot filter it.
+        "TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR"),
     }
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

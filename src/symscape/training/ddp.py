@@ -16,9 +16,14 @@ from symscape.training.place import Place
 def ddp_strategy() -> DDPStrategy:
     """Return Lightning's strategy; the gradients of all ranks become their mean.
 
-    Buffers need no exchange: BatchNorm is synchronised, and the others are constants.
+    Buffers need no exchange: BatchNorm is synchronised, and the others are constants. Looking for
+    unused parameters, of which there are none, keeps DDP from packing the gradients anew after its
+    first step: from three ranks on, the order of a sum depends on the packing, and a resumed run
+    would round its first step otherwise than an undisturbed one.
     """
-    return DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+    return DDPStrategy(
+        broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=True
+    )
 
 
 def leave_signals_alone(trainer: pl.Trainer) -> None:

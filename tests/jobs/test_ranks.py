@@ -1,0 +1,341 @@
+"""One network on several processes: the result of one process, and what befalls the processes.
+
+145 training images in batches of 36: the last batch has one image, so one rank's part is empty.
+"""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from symscape.config import LoggerConfig, OptimizerConfig, TrainConfig
+from symscape.errors import ConfigError, SymscapeError
+from symscape.jobs.train import TrainResult, train
+from symscape.runs.find import find_runs, weights_path
+from symscape.runs.lock import is_locked
+from symscape.runs.manifest import read_manifest
+from symscape.runs.weights import read_weights
+from symscape.training.hardware import check_ranks, resolve_hardware
+from tests.jobs.test_train import stop_in_epoch
+from tests.jobs.tiny import tiny
+from tests.smoke.door import ROOT, call, command, environment
+from tests.training.wandb_records import history, of_kind, records
+
+DOOR = (
+    "data=digits",
+    "data.val_fraction=0.9",
+    "data.batch_size=36",
+    "data.augment=true",
+    "model=resnet20",
+    "model.width=4",
+    "model.norm=layer",
+    "symmetry=rot90",
+    "trainer=ddp",
+    "trainer.devices=2",
+    "trainer.precision=float64",
+    "trajectory=4",
+    "study=tests",
+)
+TIMES = ("seconds", "images_per_second")
+
+
+def ragged(root: Path, devices: int = 2, epochs: int = 2, **changes: Any) -> TrainConfig:
+    trainer = {"max_epochs": epochs, "limit_train_batches": None, "precision": "float64"}
+    if devices > 1:
+        trainer |= {"name": "ddp", "devices": devices}
+    return tiny(
+        root,
+        data={"val_fraction": 0.9, "batch_size": 36},
+        model={"norm": "layer"},
+        trainer=trainer,
+        **changes,
+    )
+
+
+def table(folder: Path, name: str) -> list[dict[str, str]]:
+    rows = csv.DictReader((folder / name).open())
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in rows]
+
+
+def assert_close(a: Path, b: Path) -> None:
+    """All that two runs kept is the same to 1e-8."""
+    steps = sorted(p.name for p in (a / "weights").iterdir())
+    assert steps == sorted(p.name for p in (b / "weights").iterdir()) and len(steps) >= 5
+    for step in steps:
+        left, right = (read_weights(folder / "weights" / step)[0] for folder in (a, b))
+        for name, tensor in left.items():
+            assert tensor.dtype == torch.float64
+            torch.testing.assert_close(tensor, right[name], rtol=1e-8, atol=1e-10)
+    assert json.loads((b / "metrics.json").read_text()) == pytest.approx(
+        json.loads((a / "metrics.json").read_text()), rel=1e-8
+    )
+    for name in ("metrics.csv", "symmetry.csv"):
+        for row, other in zip(table(a, name), table(b, name), strict=True):
+            for key, value in row.items():
+                try:
+                    assert float(other[key]) == pytest.approx(float(value), rel=1e-8, abs=1e-10)
+                except ValueError:
+                    assert other[key] == value
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> TrainResult:
+    return train(ragged(tmp_path_factory.mktemp("alone"), devices=1))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory) -> TrainResult:
+    return train(ragged(tmp_path_factory.mktemp("pair")))
+
+
+@pytest.mark.slow
+def test_two_processes_get_the_result_of_one(alone, pair):
+    assert pair.trained and pair.folder.parts[-2:] == alone.folder.parts[-2:]
+    assert_close(alone.folder, pair.folder)
+    for key in ("train/accuracy", "val/accuracy"):
+        assert [r[key] for r in table(pair.folder, "metrics.csv")] == [
+            r[key] for r in table(alone.folder, "metrics.csv")
+        ]
+
+
+@pytest.mark.slow
+def test_one_of_them_writes(alone, pair):
+    files, theirs = (
+        {os.path.relpath(path, folder) for path in folder.parent.rglob("*")}
+        for folder in (alone.folder, pair.folder)
+    )
+    assert files == theirs
+    log = (pair.folder / "train.log").read_text()
+    assert log.count("epoch 1/2") == log.count("training in") == log.count("test accuracy") == 1
+    manifest = read_manifest(pair.folder)
+    assert manifest.status == "completed" and len(manifest.started) == 1
+    assert manifest.resolved["name"].startswith("2 x ")
+    assert not is_locked(pair.folder)
+
+
+@pytest.mark.slow
+def test_a_finished_run_starts_no_process(pair):
+    began = time.monotonic()
+    again = train(ragged(pair.folder.parents[2]))
+    assert not again.trained and again.figures == pair.figures
+    assert time.monotonic() - began < 1
+
+
+def children() -> set[int]:
+    """Processes of this one that are not yet waited for."""
+    tasks = Path("/proc/self/task").iterdir()
+    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+
+
+def rows(root: Path, count: int) -> Callable[[], bool]:
+    """Whether a run below `root` has finished a number of epochs."""
+
+    def enough() -> bool:
+        tables = list(root.glob("**/seed=0/metrics.csv"))
+        return bool(tables) and len(tables[0].read_text().splitlines()) > count
+
+    return enough
+
+
+@contextmanager
+def at(moment: Callable[[], bool], do: Callable[[], None]) -> Iterator[None]:
+    """Do something once, from a thread, when a moment has come."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.005):
+            if moment():
+                do()
+                return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_killed_rank_ends_the_others_and_the_run_resumes_to_the_same_bits(tmp_path, ranks, which):
+    """From three ranks on, the order of a sum matters."""
+    if ranks == 3 and which == 0:
+        pytest.skip("as with two")
+    undisturbed = train(ragged(tmp_path / "a", ranks, epochs=3))
+    config = ragged(tmp_path / "b", ranks, epochs=3)
+    before = children()
+    seen: list[int] = []
+
+    def kill() -> None:
+        seen.extend(sorted(children() - before))
+        os.kill(seen[which], signal.SIGKILL)
+
+    expected = f"rank {which} of {ranks} was killed by SIGKILL"
+    with at(rows(tmp_path / "b", 1), kill), pytest.raises(SymscapeError, match=expected):
+        train(config)
+    assert len(seen) == ranks and children() == before
+    (run,) = find_runs(tmp_path / "b", "tests")
+    assert run.state == "failed" and run.manifest.message == expected
+    assert expected in (run.folder / "train.log").read_text()
+    assert train(config).trained
+    assert read_manifest(run.folder).weights == read_manifest(undisturbed.folder).weights
+    for name in ("metrics.csv", "symmetry.csv"):
+        assert table(run.folder, name) == table(undisturbed.folder, name)
+
+
+@pytest.mark.slow
+def test_a_run_begun_alone_goes_on_with_others(tmp_path, monkeypatch):
+    options = {"symmetry": {"name": "rot90", "parametrization": "penalty", "strength": 0.1}}
+    undisturbed = train(ragged(tmp_path / "a", devices=1, **options))
+    stop_in_epoch(monkeypatch, 1, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        train(ragged(tmp_path / "b", devices=1, **options))
+    resumed = train(ragged(tmp_path / "b", **options))
+    assert len(read_manifest(resumed.folder).started) == 2
+    assert_close(undisturbed.folder, resumed.folder)
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_ends_all_ranks(tmp_path):
+    before = children()
+    with pytest.raises(SymscapeError, match=r"^loss=(nan|inf) at step \d+: not finite"):
+        train(ragged(tmp_path, optimizer=OptimizerConfig(lr=1e30)))
+    (run,) = find_runs(tmp_path, "tests")
+    assert run.state == "failed" and "not finite" in run.manifest.message
+    assert children() == before
+
+
+@pytest.mark.slow
+def test_w_and_b_sees_one_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
+    logger = LoggerConfig(name="wandb", mode="offline")
+    result = train(ragged(tmp_path / "runs", logger=logger))
+    found = records(result.folder)
+    assert len(of_kind(found, "run")) == 1
+    assert [e.exit_code for e in of_kind(found, "exit")] == [0]
+    logged = [row for row in history(found) if "train/loss" in row]
+    assert [row["epoch"] for row in logged] == [1, 2]
+
+
+def door(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command("train", *DOOR, *words),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def session(leader: int) -> list[int]:
+    """Living processes of a session."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, number = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(number) == leader and state != "Z":
+            found.append(int(folder.name))
+    return found
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_end_of_the_command_is_the_end_of_all(tmp_path, number):
+    process = door(tmp_path, "trainer.max_epochs=40")
+    wait_for(rows(tmp_path, 1))
+    assert len(session(process.pid)) == 3
+    process.send_signal(number)
+    wait_for(lambda: not session(process.pid), 30)
+    _, err = process.communicate()
+    (run,) = find_runs(tmp_path / "multirun", "tests")
+    assert run.state == "interrupted"
+    assert "the same command resumes" in (run.folder / "train.log").read_text()
+    if number == signal.SIGINT:
+        assert process.returncode == 130 and err.strip() == "interrupted"
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_processes_of_a_sweep(tmp_path, pair):
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    sweep = ["-m", *DOOR, "trainer.max_epochs=2", "seed=0,1"]
+    for _ in range(2):  # The second time there is nothing to do.
+        done = subprocess.run(
+            [*words, str(ROOT / "train.py"), *sweep],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    runs = find_runs(tmp_path / "multirun", "tests")
+    assert [(r.manifest.seed, r.state) for r in runs] == [(0, "completed"), (1, "completed")]
+    assert all(len(r.manifest.started) == 1 for r in runs)
+    assert runs[0].manifest.weights == read_manifest(pair.folder).weights
+    assert weights_path(runs[1].folder).exists()
+
+
+@pytest.mark.slow
+def test_mistakes_are_one_line_and_leave_nothing(tmp_path):
+    result = call(tmp_path, "train", *DOOR, "model.norm=batch", "trainer.accelerator=cpu")
+    assert result.returncode == 1
+    assert result.stderr.strip() == (
+        "error: model.norm=batch: 2 CPU processes need model.norm=layer "
+        "(BatchNorm is synchronised on GPUs only)"
+    )
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_batches_and_norms_that_cannot_be_shared_are_refused(tmp_path):
+    config = ragged(tmp_path)
+    config.trainer.accelerator = "cpu"
+    hardware = resolve_hardware(config.trainer, {})
+    check_ranks(config, hardware)
+    config.data.batch_size = 1
+    with pytest.raises(ConfigError, match=r"data.batch_size=1: must be >= 2 devices"):
+        check_ranks(config, hardware)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_devices_that_are_not_there(tmp_path):
+    config = ragged(tmp_path)
+    config.trainer.devices = None
+    with pytest.raises(ConfigError, match=r"trainer.devices=None: no GPU to count"):
+        train(config)
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_two_gpus_synchronise_batch_norm(tmp_path):
+    options = {"data": {"batch_size": 35}, "trainer": {"precision": "float64"}}
+    single = train(tiny(tmp_path / "a", **options))
+    options["trainer"] |= {"name": "ddp", "devices": 2}
+    pair = train(tiny(tmp_path / "b", **options))
+    assert pair.figures == pytest.approx(single.figures, rel=1e-6)
