@@ -22,14 +22,7 @@ from symscape.runs.files import write_text
 from symscape.runs.find import read_figures, weights_path
 from symscape.runs.identity import config_hash, run_folder, run_name
 from symscape.runs.lock import locked
-from symscape.runs.manifest import (
-    Manifest,
-    git_commit,
-    now,
-    package_versions,
-    read_manifest,
-    write_manifest,
-)
+from symscape.runs.manifest import Manifest, now, read_manifest, write_manifest
 from symscape.training.place import Place
 
 if TYPE_CHECKING:
@@ -125,10 +118,8 @@ def _train_locked(
     if config.force:
         _set_aside(folder)
     manifest = before or _new_manifest(config, content)
-    manifest.status, manifest.message, manifest.finished = "running", "", ""
-    manifest.started.append(now())
-    manifest.versions, manifest.git_commit = package_versions(), git_commit()
-    manifest.resolved, manifest.data = hardware.as_dict(), _describe(data)
+    manifest.begin(hardware.as_dict())
+    manifest.data = _describe(data)
     write_config(folder, config)
     write_manifest(folder, manifest)  # What makes the folder a run comes last.
     with logged_to(folder / "train.log"):
