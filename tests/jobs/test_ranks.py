@@ -27,8 +27,7 @@ from symscape.runs.lock import is_locked
 from symscape.runs.manifest import read_manifest
 from symscape.runs.weights import read_weights
 from symscape.training.hardware import check_ranks, resolve_hardware
-from tests.jobs.test_train import stop_in_epoch
-from tests.jobs.tiny import tiny
+from tests.jobs.tiny import stop_in_epoch, tiny
 from tests.smoke.door import ROOT, call, command, environment
 from tests.training.wandb_records import history, of_kind, records
 
