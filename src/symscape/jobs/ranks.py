@@ -209,13 +209,17 @@ def _failure(ranks: list[Rank], reports: list[dict[str, Any]], folder: Path) -> 
 
 
 def _cause(number: int, count: int, rank: Rank, report: dict[str, Any]) -> str:
+    if "error" in report:
+        return f"rank {number} of {count}: {report['error']}"
     status = rank.process.returncode
     how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with {status}"
-    return f"rank {number} of {count} {report.get('error') or how}"
+    return f"rank {number} of {count} {how}"
 
 
 def _record(folder: Path, message: str, traceback: str) -> None:
-    """Do what the first rank does for errors of its own."""
+    """Do what the first rank does for errors of its own, where it had begun."""
+    if not (folder / "manifest.json").exists():
+        return
     with locked(folder), logged_to(folder / "train.log"):
         manifest = read_manifest(folder)
         if manifest is None or manifest.status == "completed":
