@@ -49,7 +49,7 @@ DOOR = (
 TIMES = ("seconds", "images_per_second")
 
 
-def ragged(root: Path, devices: int = 2, epochs: int = 2, **changes: Any) -> TrainConfig:
+def ragged(root: Path, devices: int = 2, epochs: int = 3, **changes: Any) -> TrainConfig:
     trainer = {"max_epochs": epochs, "limit_train_batches": None, "precision": "float64"}
     if devices > 1:
         trainer |= {"name": "ddp", "devices": devices}
@@ -113,7 +113,7 @@ def test_one_of_them_writes(alone, pair):
     )
     assert files == theirs
     log = (pair.folder / "train.log").read_text()
-    assert log.count("epoch 1/2") == log.count("training in") == log.count("test accuracy") == 1
+    assert log.count("epoch 1/3") == log.count("training in") == log.count("test accuracy") == 1
     manifest = read_manifest(pair.folder)
     assert manifest.status == "completed" and len(manifest.started) == 1
     assert manifest.resolved["name"].startswith("2 x ")
@@ -165,14 +165,13 @@ def at(moment: Callable[[], bool], do: Callable[[], None]) -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ranks", [2, 3])
-@pytest.mark.parametrize("which", [0, 1])
-def test_a_killed_rank_ends_the_others_and_the_run_resumes_to_the_same_bits(tmp_path, ranks, which):
+@pytest.mark.parametrize(("ranks", "which"), [(2, 0), (2, 1), (3, 1)])
+def test_a_killed_rank_ends_the_others_and_the_run_resumes_to_the_same_bits(
+    tmp_path, pair, ranks, which
+):
     """From three ranks on, the order of a sum matters."""
-    if ranks == 3 and which == 0:
-        pytest.skip("as with two")
-    undisturbed = train(ragged(tmp_path / "a", ranks, epochs=3))
-    config = ragged(tmp_path / "b", ranks, epochs=3)
+    undisturbed = pair if ranks == 2 else train(ragged(tmp_path / "a", ranks))
+    config = ragged(tmp_path / "b", ranks)
     before = children()
     seen: list[int] = []
 
@@ -224,7 +223,7 @@ def test_w_and_b_sees_one_run(tmp_path, monkeypatch):
     assert len(of_kind(found, "run")) == 1
     assert [e.exit_code for e in of_kind(found, "exit")] == [0]
     logged = [row for row in history(found) if "train/loss" in row]
-    assert [row["epoch"] for row in logged] == [1, 2]
+    assert [row["epoch"] for row in logged] == [1, 2, 3]
 
 
 def door(folder: Path, *words: str) -> subprocess.Popen[str]:
@@ -278,7 +277,7 @@ def test_the_end_of_the_command_is_the_end_of_all(tmp_path, number):
 @pytest.mark.slow
 def test_torchrun_starts_the_processes_of_a_sweep(tmp_path, pair):
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    sweep = ["-m", *DOOR, "trainer.max_epochs=2", "seed=0,1"]
+    sweep = ["-m", *DOOR, "trainer.max_epochs=3", "seed=0,1"]
     for _ in range(2):  # The second time there is nothing to do.
         done = subprocess.run(
             [*words, str(ROOT / "train.py"), *sweep],
