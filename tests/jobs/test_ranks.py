@@ -1,98 +1,31 @@
-"""One network on several processes: the result of one process, and what befalls the processes.
+"""One network on several processes: the result of one process, and what befalls the processes."""
 
-145 training images in batches of 36: the last batch has one image, so one rank's part is empty.
-"""
-
-import csv
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from symscape.config import LoggerConfig, OptimizerConfig, TrainConfig
+from symscape.config import LoggerConfig, OptimizerConfig
 from symscape.errors import ConfigError, SymscapeError
 from symscape.jobs.train import TrainResult, train
-from symscape.runs.find import find_runs, weights_path
+from symscape.runs.find import find_runs
 from symscape.runs.lock import is_locked
 from symscape.runs.manifest import read_manifest
-from symscape.runs.weights import read_weights
 from symscape.training.hardware import check_ranks, resolve_hardware
+from tests.jobs.ranks import assert_close, ragged, rows, table
 from tests.jobs.tiny import stop_in_epoch, tiny
-from tests.smoke.door import ROOT, call, command, environment
 from tests.training.wandb_records import history, of_kind, records
-
-DOOR = (
-    "data=digits",
-    "data.val_fraction=0.9",
-    "data.batch_size=36",
-    "data.augment=true",
-    "model=resnet20",
-    "model.width=4",
-    "model.norm=layer",
-    "symmetry=rot90",
-    "trainer=ddp",
-    "trainer.devices=2",
-    "trainer.precision=float64",
-    "trajectory=4",
-    "study=tests",
-)
-TIMES = ("seconds", "images_per_second")
-
-
-def ragged(root: Path, devices: int = 2, epochs: int = 3, **changes: Any) -> TrainConfig:
-    trainer = {"max_epochs": epochs, "limit_train_batches": None, "precision": "float64"}
-    if devices > 1:
-        trainer |= {"name": "ddp", "devices": devices}
-    return tiny(
-        root,
-        data={"val_fraction": 0.9, "batch_size": 36},
-        model={"norm": "layer"},
-        trainer=trainer,
-        **changes,
-    )
-
-
-def table(folder: Path, name: str) -> list[dict[str, str]]:
-    rows = csv.DictReader((folder / name).open())
-    return [{k: v for k, v in row.items() if k not in TIMES} for row in rows]
-
-
-def assert_close(a: Path, b: Path) -> None:
-    """All that two runs kept is the same to 1e-8; S of symmetric kernels, 1 - sqrt(0), to 1e-7."""
-    steps = sorted(p.name for p in (a / "weights").iterdir())
-    assert steps == sorted(p.name for p in (b / "weights").iterdir()) and len(steps) >= 5
-    for step in steps:
-        left, right = (read_weights(folder / "weights" / step)[0] for folder in (a, b))
-        for name, tensor in left.items():
-            assert tensor.dtype == torch.float64
-            torch.testing.assert_close(tensor, right[name], rtol=1e-8, atol=1e-10)
-    figures = [json.loads((folder / "metrics.json").read_text()) for folder in (a, b)]
-    rows = zip(table(a, "metrics.csv"), table(b, "metrics.csv"), strict=True)
-    for left, right in [figures, *rows]:
-        assert left.keys() == right.keys()
-        for key, value in left.items():
-            margin = {"abs": 1e-7} if key.startswith("symmetry/") else {"rel": 1e-8}
-            assert float(right[key]) == pytest.approx(float(value), **margin), key
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> TrainResult:
     return train(ragged(tmp_path_factory.mktemp("alone"), devices=1))
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory) -> TrainResult:
-    return train(ragged(tmp_path_factory.mktemp("pair")))
 
 
 @pytest.mark.slow
@@ -132,16 +65,6 @@ def children() -> set[int]:
     """Processes of this one that are not yet waited for."""
     tasks = Path("/proc/self/task").iterdir()
     return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
-
-
-def rows(root: Path, count: int) -> Callable[[], bool]:
-    """Whether a run below `root` has finished a number of epochs."""
-
-    def enough() -> bool:
-        tables = list(root.glob("**/seed=0/metrics.csv"))
-        return bool(tables) and len(tables[0].read_text().splitlines()) > count
-
-    return enough
 
 
 @contextmanager
@@ -224,87 +147,6 @@ def test_w_and_b_sees_one_run(tmp_path, monkeypatch):
     assert [e.exit_code for e in of_kind(found, "exit")] == [0]
     logged = [row for row in history(found) if "train/loss" in row]
     assert [row["epoch"] for row in logged] == [1, 2, 3]
-
-
-def door(folder: Path, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command("train", *DOOR, *words),
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def session(leader: int) -> list[int]:
-    """Living processes of a session."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            state, _, _, number = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(number) == leader and state != "Z":
-            found.append(int(folder.name))
-    return found
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_the_end_of_the_command_is_the_end_of_all(tmp_path, number):
-    process = door(tmp_path, "trainer.max_epochs=40")
-    wait_for(rows(tmp_path, 1))
-    assert len(session(process.pid)) == 3
-    process.send_signal(number)
-    wait_for(lambda: not session(process.pid), 30)
-    _, err = process.communicate()
-    (run,) = find_runs(tmp_path / "multirun", "tests")
-    assert run.state == "interrupted"
-    assert "the same command resumes" in (run.folder / "train.log").read_text()
-    if number == signal.SIGINT:
-        assert process.returncode == 130 and err.strip() == "interrupted"
-
-
-@pytest.mark.slow
-def test_torchrun_starts_the_processes_of_a_sweep(tmp_path, pair):
-    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    sweep = ["-m", *DOOR, "trainer.max_epochs=3", "seed=0,1"]
-    for _ in range(2):  # The second time there is nothing to do.
-        done = subprocess.run(
-            [*words, str(ROOT / "train.py"), *sweep],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=280,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-    runs = find_runs(tmp_path / "multirun", "tests")
-    assert [(r.manifest.seed, r.state) for r in runs] == [(0, "completed"), (1, "completed")]
-    assert all(len(r.manifest.started) == 1 for r in runs)
-    assert runs[0].manifest.weights == read_manifest(pair.folder).weights
-    assert weights_path(runs[1].folder).exists()
-
-
-@pytest.mark.slow
-def test_mistakes_are_one_line_and_leave_nothing(tmp_path):
-    result = call(tmp_path, "train", *DOOR, "model.norm=batch", "trainer.accelerator=cpu")
-    assert result.returncode == 1
-    assert result.stderr.strip() == (
-        "error: model.norm=batch: 2 CPU processes need model.norm=layer "
-        "(BatchNorm is synchronised on GPUs only)"
-    )
-    assert not list(tmp_path.rglob("manifest.json"))
 
 
 def test_batches_and_norms_that_cannot_be_shared_are_refused(tmp_path):
