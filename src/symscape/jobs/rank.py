@@ -151,11 +151,14 @@ def _reported(config: TrainConfig, place: Place) -> tuple[dict[str, Any], int]:
 
 
 def _end_with_parent(rank: int) -> None:
-    """Wait for the end of standard input: then nobody is left to end this process."""
+    """Wait for the end of standard input: then nobody is left to end this process.
+
+    The first rank stops in good order; the others end when they lose it.
+    """
     sys.stdin.buffer.read()
     if rank == 0:
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(TIDYING)
+    time.sleep(TIDYING)
     os._exit(1)
 
 

@@ -126,7 +126,8 @@ def _launch(config: TrainConfig, folder: Path) -> TrainResult:
 def _start(config: TrainConfig, ranks: list[Rank]) -> None:
     """Start all ranks; they meet at a socket that is bound here, so nobody else can take it."""
     count = config.trainer.ranks
-    threads = int(os.environ.get("OMP_NUM_THREADS") or cores())
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    threads = int(given) if given.isdigit() else cores()
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),

@@ -44,11 +44,10 @@ def given_place(config: TrainerConfig, environment: Mapping[str, str] = os.envir
         return None
     launcher, *keys = names
     place = Place(*(int(environment[key]) for key in keys))
-    if config.devices is not None and config.ranks != place.ranks:
+    if place.ranks != config.num_nodes * (config.devices or place.ranks // config.num_nodes):
         raise ConfigError(
             "trainer.devices",
             config.devices,
-            f"times trainer.num_nodes={config.num_nodes} is {config.ranks}, "
-            f"but {launcher} started {place.ranks} processes",
+            f"on trainer.num_nodes={config.num_nodes}, but {launcher} started {place.ranks} processes",
         )
     return place
