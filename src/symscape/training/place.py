@@ -48,6 +48,6 @@ def given_place(config: TrainerConfig, environment: Mapping[str, str] = os.envir
         raise ConfigError(
             "trainer.devices",
             config.devices,
-            f"on trainer.num_nodes={config.num_nodes}, but {launcher} started {place.ranks} processes",
+            f"on {config.num_nodes} machines, but {launcher} started {place.ranks} processes",
         )
     return place
