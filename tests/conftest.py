@@ -13,3 +13,12 @@ def study(tmp_path_factory):
     from tests.jobs.study import make_study
 
     return make_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory):
+    """A run trained by two processes."""
+    from symscape.jobs.train import train
+    from tests.jobs.ranks import ragged
+
+    return train(ragged(tmp_path_factory.mktemp("pair")))

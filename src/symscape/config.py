@@ -168,6 +168,7 @@ class TrainerConfig:
     """On what, in which precision and for how long to train."""
 
     name: str = "auto"
+    """auto: one process; ddp: one network trained by a process a device."""
     accelerator: str = "auto"
     """auto, cpu or gpu."""
     precision: str = "auto"
@@ -175,14 +176,30 @@ class TrainerConfig:
     max_epochs: int = 100
     limit_train_batches: int | None = None
     """Train on this many batches an epoch only; null: on all."""
+    devices: int | None = None
+    """Of each node, under ddp: GPUs, or processes on a CPU; null: all GPUs. `data.batch_size` is
+    that of all devices together, so their number leaves the result as it is."""
+    num_nodes: int = 1
+    """Machines, under ddp; on more than one, torchrun or srun starts a process a device."""
 
     def __post_init__(self) -> None:
-        check_choice("trainer", self.name, ("auto",))
+        check_choice("trainer", self.name, ("auto", "ddp"))
         check_choice("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         check_choice("trainer.precision", self.precision, PRECISIONS)
         check_number("trainer.max_epochs", self.max_epochs, at_least=1)
         if self.limit_train_batches is not None:
             check_number("trainer.limit_train_batches", self.limit_train_batches, at_least=1)
+        check_number("trainer.num_nodes", self.num_nodes, at_least=1)
+        if self.devices is not None:
+            check_number("trainer.devices", self.devices, at_least=1)
+        for key, value in (("devices", self.devices or 1), ("num_nodes", self.num_nodes)):
+            if value > 1 and self.name != "ddp":
+                raise ConfigError(f"trainer.{key}", value, "needs trainer=ddp")
+
+    @property
+    def ranks(self) -> int:
+        """Processes that train one network together; `devices` must be known."""
+        return (self.devices or 1) * self.num_nodes
 
 
 @dataclass

@@ -89,6 +89,35 @@ def test_augmentation_depends_on_seed_epoch_and_step_alone():
     assert len({tuple(m.flatten().tolist()) for m in moves}) == len(moves)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    count=st.integers(1, 40),
+    batch_size=st.integers(1, 12),
+    ranks=st.integers(1, 5),
+    shuffle=st.booleans(),
+)
+def test_the_parts_of_all_ranks_are_the_batch_of_one(count, batch_size, ranks, shuffle):
+    images = numbered(count, 16)
+    options = {"policy": "standard", "shuffle": shuffle}
+    whole = make(images, batch_size, **options)
+    parts = [make(images, batch_size, **options, rank=r, ranks=ranks) for r in range(ranks)]
+    for step, ((x, y), *shown) in enumerate(zip(whole, *parts, strict=True)):
+        assert torch.equal(torch.cat([labels for _, labels in shown]), y)
+        assert torch.equal(torch.cat([pixels for pixels, _ in shown]), x)
+        sizes = [len(labels) for _, labels in shown]
+        assert max(sizes) - min(sizes) <= 1
+        # Means over the parts, weighted, have the mean of the batch as their mean.
+        means = [y.double().mean() if len(y) else torch.zeros(()) for _, y in shown]
+        weights = [part.weight(step) for part in parts]
+        mean = sum(w * m for w, m in zip(weights, means, strict=True)) / ranks
+        assert float(mean) == pytest.approx(float(y.double().mean()))
+
+
+def test_a_rank_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="rank=2: allowed are 0 to 1"):
+        make(numbered(8), rank=2, ranks=2)
+
+
 def keys() -> list[tuple[int, int, int]]:
     return [(seed, epoch, step) for seed in range(3) for epoch in range(3) for step in range(3)]
 

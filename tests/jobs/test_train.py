@@ -1,13 +1,9 @@
-"""The training job: what a run leaves behind, and how it starts, stops, resumes and fails."""
+"""The training job: what a run leaves behind, and how it starts."""
 
 import csv
 import json
 import math
-import os
-import pickle
-import signal
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,21 +11,15 @@ import torch
 from symscape.config import LoggerConfig, OptimizerConfig, TrainConfig
 from symscape.data.batches import Batches
 from symscape.data.load import load_data
-from symscape.errors import ConfigError, SymscapeError
+from symscape.errors import SymscapeError
 from symscape.jobs.train import TrainResult, train
 from symscape.landscape.evaluation import evaluate
 from symscape.runs.configs import read_config
 from symscape.runs.find import find_runs, load_network, open_run, weights_path
-from symscape.runs.lock import locked
 from symscape.runs.manifest import read_manifest
 from symscape.runs.weights import content_hash, read_weights
 from symscape.symmetry.groups import ELEMENTS, GROUP_ELEMENTS
-from symscape.training.recorder import Recorder
-from tests.jobs.tiny import tiny
-
-
-def final_hash(result: TrainResult) -> str:
-    return content_hash(read_weights(weights_path(result.folder))[0])
+from tests.jobs.tiny import final_hash, tiny
 
 
 @pytest.fixture(scope="module")
@@ -117,17 +107,6 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(finished, tmp
     assert final_hash(other) != final_hash(result)
 
 
-def test_force_that_cannot_start_leaves_the_old_run(tmp_path, finished):
-    config = tiny(tmp_path, trainer={"max_epochs": 1})
-    folder = train(config).folder
-    bad = tiny(tmp_path, trainer={"max_epochs": 1, "accelerator": "gpu"}, force=True)
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    with pytest.raises(ConfigError, match="no GPU is visible"):
-        train(bad)
-    assert open_run(folder).state == "completed"
-
-
 def test_weights_of_another_run_are_not_loaded(tmp_path, finished):
     folder = train(tiny(tmp_path, seed=5, trainer={"max_epochs": 1})).folder
     theirs = weights_path(finished[1].folder).read_bytes()
@@ -155,153 +134,6 @@ def test_force_sets_the_old_run_aside(tmp_path):
     assert final_hash(second) == content_hash(
         read_weights(aside[0] / "weights" / "final.safetensors")[0]
     )
-
-
-def stop_in_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int, how) -> None:
-    """Call `how` in the middle of an epoch, once."""
-    original = Recorder.on_train_batch_end
-
-    def stopping(self, trainer, pl_module, *rest):
-        original(self, trainer, pl_module, *rest)
-        if trainer.current_epoch == epoch and trainer.global_step % 3 == 2:
-            monkeypatch.setattr(Recorder, "on_train_batch_end", original)
-            how()
-
-    monkeypatch.setattr(Recorder, "on_train_batch_end", stopping)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("epoch", [0, 2])
-def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, monkeypatch, number, epoch):
-    options = {"trainer": {"max_epochs": 3, "precision": "auto"}}
-    undisturbed = train(tiny(tmp_path / "a", **options))
-    stop_in_epoch(monkeypatch, epoch, lambda: os.kill(os.getpid(), number))
-    config = tiny(tmp_path / "b", **options)
-    with pytest.raises(KeyboardInterrupt):
-        train(config)
-    run = find_runs(tmp_path / "b", "tests")[0]
-    assert run.state == "interrupted"
-    resumed = train(config)
-    assert final_hash(resumed) == final_hash(undisturbed)
-    assert len(read_manifest(run.folder).started) == 2
-    for name in ("metrics.csv", "symmetry.csv"):
-        a, b = (
-            [
-                {k: v for k, v in row.items() if k not in ("seconds", "images_per_second")}
-                for row in csv.DictReader((r.folder / name).open())
-            ]
-            for r in (undisturbed, resumed)
-        )
-        assert a == b
-    assert read_manifest(run.folder).weights == read_manifest(undisturbed.folder).weights
-
-
-def test_a_resumed_run_keeps_the_precision_it_began_with(tmp_path, monkeypatch):
-    stop_in_epoch(monkeypatch, 1, lambda: os.kill(os.getpid(), signal.SIGINT))
-    config = tiny(tmp_path, trainer={"precision": "auto"})
-    with pytest.raises(KeyboardInterrupt):
-        train(config)
-    folder = find_runs(tmp_path, "tests")[0].folder
-    before = read_manifest(folder).resolved["precision"]
-    import symscape.training.hardware as hardware
-
-    monkeypatch.setattr(hardware, "_native_bfloat16", lambda _: before != "bfloat16")
-    train(config)
-    assert read_manifest(folder).resolved["precision"] == before
-
-
-def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
-    config = tiny(tmp_path, optimizer=OptimizerConfig(lr=1e30))
-    with pytest.raises(SymscapeError, match=r"loss=(nan|inf) at step \d+: not finite") as error:
-        train(config)
-    run = find_runs(tmp_path, "tests")[0]
-    assert run.state == "failed" and run.manifest.message == str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_weights_that_the_last_step_spoils_never_reach_the_checkpoint(tmp_path, monkeypatch):
-    original = Recorder.on_train_batch_end
-
-    def spoil(self, trainer, pl_module, *rest):
-        original(self, trainer, pl_module, *rest)
-        if trainer.global_step == 6:
-            with torch.no_grad():
-                pl_module.network.head.weight[0, 0] = math.inf
-
-    monkeypatch.setattr(Recorder, "on_train_batch_end", spoil)
-    config = tiny(tmp_path, data={"val_fraction": 0.0})
-    with pytest.raises(SymscapeError, match="not finite"):
-        train(config)
-    run = find_runs(tmp_path, "tests")[0]
-    assert run.state == "failed"
-    assert not (run.folder / "weights" / "final.safetensors").exists()
-    kept = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)
-    assert kept["global_step"] == 3
-    assert all(t.isfinite().all() for t in kept["state_dict"].values())
-    monkeypatch.setattr(Recorder, "on_train_batch_end", original)
-    assert train(config).trained, "launching a failed run again resumes it"
-    assert open_run(run.folder).state == "completed"
-
-
-def test_a_second_process_is_refused(tmp_path, finished):
-    config = tiny(tmp_path)
-    folder = tmp_path / "tests" / finished[1].folder.parent.name / "seed=0"
-    with locked(folder), pytest.raises(SymscapeError, match="is at work on it"):
-        train(config)
-
-
-@pytest.mark.parametrize("damage", ["cut", "flip", "foreign", "pickle"])
-def test_a_damaged_checkpoint_is_one_line(tmp_path, monkeypatch, damage):
-    stop_in_epoch(monkeypatch, 1, lambda: os.kill(os.getpid(), signal.SIGINT))
-    config = tiny(tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        train(config)
-    path = find_runs(tmp_path, "tests")[0].folder / "checkpoints" / "last.ckpt"
-    raw, mark = bytearray(path.read_bytes()), tmp_path / "mark"
-    raw[len(raw) // 2] ^= 1
-    contents = {
-        "cut": bytes(raw[: len(raw) // 2]),
-        "flip": bytes(raw),
-        "foreign": b"something else",
-    }
-    if damage == "pickle":
-        torch.save({"state_dict": Malicious(mark)}, path)
-    else:
-        path.write_bytes(contents[damage])
-    with pytest.raises(SymscapeError) as error:
-        train(config)
-    assert str(path) in str(error.value) and "\n" not in str(error.value)
-    assert not mark.exists()
-    assert open_run(path.parents[1]).state == "failed"
-
-
-class Malicious:
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self):
-        return Path.touch, (self.mark,)
-
-
-def test_the_malicious_object_is_a_danger_when_unpickled(tmp_path):
-    pickle.loads(pickle.dumps(Malicious(tmp_path / "mark")))
-    assert (tmp_path / "mark").exists()
-
-
-@pytest.mark.parametrize("change", [{"model": {"width": 5}}, {"seed": 1}], ids=["width", "seed"])
-def test_a_checkpoint_of_another_run_is_one_line(tmp_path, monkeypatch, change):
-    stop_in_epoch(monkeypatch, 1, lambda: os.kill(os.getpid(), signal.SIGINT))
-    config = tiny(tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        train(config)
-    path = find_runs(tmp_path, "tests")[0].folder / "checkpoints" / "last.ckpt"
-    other = train(tiny(tmp_path / "other", **change))
-    path.write_bytes((other.folder / "checkpoints" / "last.ckpt").read_bytes())
-    with pytest.raises(
-        SymscapeError, match=r"not a checkpoint of this run|its checkpoint is one of"
-    ) as error:
-        train(config)
-    assert str(path.parents[1]) in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("precision", ["float64", "bfloat16"])
@@ -333,11 +165,6 @@ def test_no_validation_images(tmp_path):
     rows = list(csv.DictReader((result.folder / "metrics.csv").open()))
     assert {r["val/accuracy"] for r in rows} == {""}
     assert open_run(result.folder).manifest.data["images"]["val"] == 0
-
-
-def test_a_batch_larger_than_the_data_is_one_line(tmp_path):
-    with pytest.raises(ConfigError, match=r"data.batch_size=5000"):
-        train(tiny(tmp_path, data={"batch_size": 5000}))
 
 
 def test_tensorboard_gets_the_numbers(tmp_path):

@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from symscape.config import (
     DataConfig,
     ModelConfig,
@@ -11,6 +13,10 @@ from symscape.config import (
     TrainConfig,
     TrainerConfig,
 )
+from symscape.jobs.train import TrainResult
+from symscape.runs.find import weights_path
+from symscape.runs.weights import content_hash, read_weights
+from symscape.training.recorder import Recorder
 
 
 def tiny(root: Path, **changes: Any) -> TrainConfig:
@@ -28,3 +34,20 @@ def tiny(root: Path, **changes: Any) -> TrainConfig:
     }
     built = {k: kinds[k](**{**v, **changes.pop(k, {})}) for k, v in groups.items()}
     return replace(TrainConfig(root=str(root), study="tests", trajectory=4, **built), **changes)
+
+
+def final_hash(result: TrainResult) -> str:
+    return content_hash(read_weights(weights_path(result.folder))[0])
+
+
+def stop_in_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int, how) -> None:
+    """Call `how` in the middle of an epoch, once."""
+    original = Recorder.on_train_batch_end
+
+    def stopping(self, trainer, pl_module, *rest):
+        original(self, trainer, pl_module, *rest)
+        if trainer.current_epoch == epoch and trainer.global_step % 3 == 2:
+            monkeypatch.setattr(Recorder, "on_train_batch_end", original)
+            how()
+
+    monkeypatch.setattr(Recorder, "on_train_batch_end", stopping)

@@ -42,6 +42,7 @@ def test_defaults_leave_only_names():
         {"force": True},
         {"logger": LoggerConfig(name="wandb", mode="offline")},
         {"trainer": TrainerConfig(accelerator="cpu")},
+        {"trainer": TrainerConfig(name="ddp", devices=4, num_nodes=2)},
         {"data": DataConfig(root="somewhere")},
         {"model": ModelConfig(width=64)},
         {"symmetry": SymmetryConfig(init="plain", parametrization="projected", like="d4")},

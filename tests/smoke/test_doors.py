@@ -73,6 +73,12 @@ BAD = {
     "seed=-1": ("seed=-1", ">= 0"),
     "optimizer.lr=-1": ("optimizer.lr=-1", "> 0"),
     "optimizer.lr=nan": ("optimizer.lr=nan", "finite"),
+    "trainer.devices=2": ("trainer.devices=2", "trainer=ddp"),
+    "trainer=ddp trainer.devices=0": ("trainer.devices=0", ">= 1"),
+    "data=digits trainer=ddp trainer.devices=2 trainer.num_nodes=2": (
+        "trainer.num_nodes=2",
+        "torchrun",
+    ),
     "trainer.max_epochs=0": ("trainer.max_epochs=0", ">= 1"),
     "model.kernel_size=4": ("model.kernel_size=4", "3, 5, 7"),
     "model.kernel_size=[3,5] symmetry=rot90": ("model.kernel_size=[3, 5]", "square"),

@@ -9,8 +9,7 @@ import pytest
 from symscape.config import LoggerConfig
 from symscape.jobs.train import train
 from symscape.runs.manifest import read_manifest
-from tests.jobs.test_train import stop_in_epoch
-from tests.jobs.tiny import tiny
+from tests.jobs.tiny import stop_in_epoch, tiny
 from tests.training.wandb_records import history, of_kind, records
 
 

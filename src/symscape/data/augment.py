@@ -54,6 +54,10 @@ class Augmentation:
     def __len__(self) -> int:
         return self.moves.shape[1]
 
+    def subset(self, images: slice) -> Augmentation:
+        """Return what happens to some of the images."""
+        return Augmentation(self.policy, self.moves[:, images])
+
 
 def check_policy(name: str, height: int, width: int) -> None:
     """Raise ConfigError for an unknown policy, or one that does not fit the shape of the images."""
@@ -99,6 +103,8 @@ def apply(
         (B, C, H, W), with its memory in the order (B, H, W, C).
     """
     count, channels, height, width = images.shape
+    if not count:
+        return images.to(dtype)
     rows = images.permute(0, 2, 3, 1).reshape(count, height, width * channels)
     moved = move(rows, augmentation, channels)
     exact = dtype if dtype.itemsize >= 4 else torch.float32

@@ -26,6 +26,10 @@ class Batches:
     augmentation of a batch on (seed, epoch, step) alone: a run that resumes sees what it would have
     seen. Both are drawn on the CPU, for the whole batch, so every device sees the same.
 
+    Where several processes (ranks) train one network, each shows its own part of every batch. The
+    parts are disjoint, together they are the batch that one process would show, and their sizes
+    differ by one image at most; a part of a small last batch may be empty.
+
     Args:
         images: The set; all Batches of one set share its copy on the device.
         batch_size: Images a batch; the last one may be smaller.
@@ -38,9 +42,12 @@ class Batches:
         shuffle: A new order each epoch; otherwise that of the set.
         drop_last: Leave a smaller last batch out.
         limit: Stop after this many batches.
+        rank: Whose part of each batch to show.
+        ranks: How many parts there are.
 
     Raises:
-        ValueError: something is random and there is no seed, or batch_size is below 1.
+        ValueError: something is random and there is no seed, batch_size is below 1, or there is
+            no such rank.
         ConfigError: the policy does not fit the images.
     """
 
@@ -58,10 +65,14 @@ class Batches:
         shuffle: bool,
         drop_last: bool = False,
         limit: int | None = None,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         check_policy(policy, *images.images.shape[2:])
         if batch_size < 1 or (limit is not None and limit < 0):
             raise ValueError(f"batch_size={batch_size}, limit={limit}: allowed are >= 1 and >= 0")
+        if not 0 <= rank < ranks:
+            raise ValueError(f"rank={rank}: allowed are 0 to {ranks - 1}")
         if seed is None and (shuffle or policy != "none"):
             raise ValueError(f"seed=None: shuffle={shuffle} and policy={policy} need a seed")
         self.images = images
@@ -69,6 +80,7 @@ class Batches:
         self.mean, self.std, self.dtype = tuple(mean), tuple(std), dtype
         self.device = torch.device(device)
         self.policy, self.seed, self.shuffle = policy, seed, shuffle
+        self.rank, self.ranks = rank, ranks
         self.epoch = 0
 
     batch_sampler = None
@@ -92,12 +104,26 @@ class Batches:
         images, labels = resident(self.images, self.device)
         order, epoch = self.order().to(images.device), self.epoch
         for step in range(len(self)):
-            rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-            moves = draw(self.policy, len(rows), self._stream("augment", epoch, step))
+            whole = order[step * self.batch_size : (step + 1) * self.batch_size]
+            moves = draw(self.policy, len(whole), self._stream("augment", epoch, step))
+            part = slice(*self._bounds(len(whole)))
+            rows, moves = whole[part], moves.subset(part)
             x = images.index_select(0, rows).to(self.device, non_blocking=True)
             y = labels.index_select(0, rows).to(self.device, non_blocking=True)
-            raw = x.view(-1, *images_shape(self.images)).permute(0, 3, 1, 2)
+            raw = x.view(len(rows), *images_shape(self.images)).permute(0, 3, 1, 2)
             yield apply(raw, moves, self.mean, self.std, self.dtype), y
+
+    def weight(self, step: int) -> float:
+        """Return what the mean over this rank's part of a batch counts.
+
+        The mean over the ranks of (weight times mean over the part) is the mean over the batch.
+        """
+        count = min(self.batch_size, len(self.images) - step * self.batch_size)
+        first, end = self._bounds(count)
+        return (end - first) * self.ranks / count
+
+    def _bounds(self, count: int) -> tuple[int, int]:
+        return self.rank * count // self.ranks, (self.rank + 1) * count // self.ranks
 
     def order(self) -> Tensor:
         """Return the indices of the current epoch's images, int64 (N,), on the CPU."""

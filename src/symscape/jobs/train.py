@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,19 +22,16 @@ from symscape.runs.files import write_text
 from symscape.runs.find import read_figures, weights_path
 from symscape.runs.identity import config_hash, run_folder, run_name
 from symscape.runs.lock import locked
-from symscape.runs.manifest import (
-    Manifest,
-    git_commit,
-    now,
-    package_versions,
-    read_manifest,
-    write_manifest,
-)
+from symscape.runs.manifest import Manifest, now, read_manifest, write_manifest
+from symscape.training.place import Place
 
 if TYPE_CHECKING:
     from symscape.data.images import ImageData
     from symscape.training.hardware import Hardware
     from symscape.training.loggers import Loggers
+
+    Together = Callable[[Path, Hardware, ImageData], AbstractContextManager[Place]]
+    """Brings the other ranks in for the training itself, and yields the place of this one."""
 
 log = logging.getLogger("symscape")
 
@@ -60,11 +57,37 @@ def train(config: TrainConfig) -> TrainResult:
     if not config.force and (figures := _completed(folder)) is not None:
         log.info(f"{folder} is completed: nothing to do (force=true trains it anew)")
         return TrainResult(folder, figures, trained=False)
+    if config.trainer.name == "ddp":
+        from symscape.jobs.ranks import train_on_ranks
+
+        return train_on_ranks(config, folder)
+    return train_here(config, content, folder)
+
+
+@contextmanager
+def _alone(folder: Path, hardware: Hardware, data: ImageData) -> Iterator[Place]:
+    yield Place()
+
+
+def train_here(
+    config: TrainConfig, content: str, folder: Path, together: Together = _alone
+) -> TrainResult:
+    """Do all of a run that writes: in this process, with others or alone.
+
+    Args:
+        config: of the run.
+        content: its data set's content key.
+        folder: its place.
+        together: called around the training itself.
+
+    Raises:
+        SymscapeError: what a user can mend, in one line.
+    """
     with locked(folder):
         if not config.force and (figures := _completed(folder)) is not None:
             log.info(f"{folder} was completed by another process meanwhile")
             return TrainResult(folder, figures, trained=False)
-        return _train_locked(config, content, folder)
+        return _train_locked(config, content, folder, together)
 
 
 def _completed(folder: Path) -> dict[str, float] | None:
@@ -80,22 +103,23 @@ def _set_aside(folder: Path) -> None:
         folder.rename(folder.with_name(f"{folder.name}.aside-{stamp}"))
 
 
-def _train_locked(config: TrainConfig, content: str, folder: Path) -> TrainResult:
+def _train_locked(
+    config: TrainConfig, content: str, folder: Path, together: Together
+) -> TrainResult:
     """Check everything that a user can get wrong, and only then leave traces on disk."""
     from symscape.data.load import load_data
-    from symscape.training.hardware import resolve_hardware
+    from symscape.training.hardware import check_ranks, resolve_hardware
 
     before = None if config.force else read_manifest(folder)
     hardware = resolve_hardware(config.trainer, before.resolved if before else {})
+    check_ranks(config, hardware)
     data = load_data(config.data)
     _check_same_data(before, data, folder)
     if config.force:
         _set_aside(folder)
     manifest = before or _new_manifest(config, content)
-    manifest.status, manifest.message, manifest.finished = "running", "", ""
-    manifest.started.append(now())
-    manifest.versions, manifest.git_commit = package_versions(), git_commit()
-    manifest.resolved, manifest.data = hardware.as_dict(), _describe(data)
+    manifest.begin(hardware.as_dict())
+    manifest.data = _describe(data)
     write_config(folder, config)
     write_manifest(folder, manifest)  # What makes the folder a run comes last.
     with logged_to(folder / "train.log"):
@@ -103,7 +127,7 @@ def _train_locked(config: TrainConfig, content: str, folder: Path) -> TrainResul
         log.info(f"{'resuming' if before else 'training'} in {folder}")
         log.info(f"{len(data.train):,} training images on {hardware.name}, {hardware.precision}")
         with _failures_recorded(folder, manifest):
-            figures = _run(config, data, hardware, folder, manifest)
+            figures = _run(config, data, hardware, folder, manifest, together)
         _report(folder, figures)
     return TrainResult(folder, figures, trained=True)
 
@@ -140,13 +164,20 @@ def _failures_recorded(folder: Path, manifest: Manifest) -> Iterator[None]:
 
 
 def _run(
-    config: TrainConfig, data: ImageData, hardware: Hardware, folder: Path, manifest: Manifest
+    config: TrainConfig,
+    data: ImageData,
+    hardware: Hardware,
+    folder: Path,
+    manifest: Manifest,
+    together: Together,
 ) -> dict[str, float]:
     from symscape.training.loggers import finish_loggers, make_loggers
 
     loggers = make_loggers(config, manifest, folder)
     try:
-        figures, pictures = _train_and_test(config, data, hardware, folder, manifest, loggers)
+        figures, pictures = _train_and_test(
+            config, data, hardware, folder, manifest, loggers, together
+        )
     except BaseException:
         finish_loggers(loggers, failed=True)
         raise
@@ -178,6 +209,7 @@ def _train_and_test(
     folder: Path,
     manifest: Manifest,
     loggers: Loggers,
+    together: Together,
 ) -> tuple[dict[str, float], list[Path]]:
     """Weights, then metrics.json, then pictures: what comes later stands on what came before."""
     from symscape.jobs.final import final_figures
@@ -185,9 +217,17 @@ def _train_and_test(
     from symscape.training.fit import fit
 
     metadata = {"name": manifest.name, "seed": config.seed, "hash": manifest.hash}
-    fitted = fit(
-        config, data, hardware, folder, metadata=metadata, loggers=loggers, console=console
-    )
+    with together(folder, hardware, data) as place:
+        fitted = fit(
+            config,
+            data,
+            hardware,
+            folder,
+            metadata=metadata,
+            loggers=loggers,
+            console=console,
+            place=place,
+        )
     manifest.weights = fitted.hashes
     write_manifest(folder, manifest)
     figures = final_figures(fitted.network, data, hardware)

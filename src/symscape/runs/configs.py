@@ -16,7 +16,22 @@ from symscape.runs.files import write_text
 
 def write_config(folder: Path, config: TrainConfig) -> None:
     """Write `config.yaml`, all or nothing."""
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_text(folder / "config.yaml", config_text(config))
+
+
+def config_text(config: TrainConfig) -> str:
+    """Return a config as yaml."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def parse_config(text: str) -> TrainConfig:
+    """Return the config that a yaml text holds, checked by the schema; nothing is executed."""
+    entries = yaml.safe_load(text)
+    if not isinstance(entries, dict) or "${" in str(entries):
+        raise SymscapeError("no tree of plain values")
+    config = OmegaConf.to_object(OmegaConf.merge(_schema(), entries))
+    assert isinstance(config, TrainConfig)
+    return config
 
 
 @cache  # Half of the time that reading a config takes: a study has many.
@@ -33,10 +48,7 @@ def read_config(folder: Path) -> TrainConfig:
     """
     path = folder / "config.yaml"
     try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(entries, dict) or "${" in str(entries):
-            raise SymscapeError("no tree of plain values")
-        config = OmegaConf.to_object(OmegaConf.merge(_schema(), entries))
+        return parse_config(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SymscapeError(f"{path}: no such file") from None
     except (
@@ -48,5 +60,3 @@ def read_config(folder: Path) -> TrainConfig:
     ) as error:
         reason = str(error).splitlines()[0]
         raise SymscapeError(f"{path}: damaged, or not a run's config ({reason})") from error
-    assert isinstance(config, TrainConfig)
-    return config

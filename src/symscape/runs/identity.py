@@ -22,7 +22,7 @@ NOT_IDENTITY = {
     "force": None,
     "logger": None,
     "data": ("root", "cache"),
-    "trainer": ("name", "accelerator"),
+    "trainer": ("name", "accelerator", "devices", "num_nodes"),
 }
 
 SCHEDULER_READS = {

@@ -33,6 +33,8 @@ class Manifest:
     finished: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str = ""
+    segments: list[dict[str, Any]] = field(default_factory=list)
+    """Versions, commit and device, from when on: one entry unless a resumed run found others."""
     resolved: dict[str, str] = field(default_factory=dict)
     """What `auto` settings became: device, precision."""
     data: dict[str, Any] = field(default_factory=dict)
@@ -44,6 +46,25 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.status not in STATUSES or not isinstance(self.seed, int):
             raise ValueError(f"status={self.status}, seed={self.seed}")
+
+    def begin(self, resolved: dict[str, str]) -> None:
+        """Note that a process begins or resumes the run, and on what."""
+        if self.started and not self.segments:  # By a version that kept the last one only.
+            self.segments.append(self._segment(self.started[0]))
+        self.status, self.message, self.finished = "running", "", ""
+        self.started.append(now())
+        self.versions, self.git_commit, self.resolved = package_versions(), git_commit(), resolved
+        segment = self._segment(self.started[-1])
+        if not self.segments or self.segments[-1] != {**segment, "from": self.segments[-1]["from"]}:
+            self.segments.append(segment)
+
+    def _segment(self, start: str) -> dict[str, Any]:
+        return {
+            "from": start,
+            "versions": self.versions,
+            "git_commit": self.git_commit,
+            "device": self.resolved.get("name", ""),
+        }
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

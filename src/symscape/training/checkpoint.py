@@ -14,6 +14,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from symscape.errors import SymscapeError
 from symscape.runs.files import replacing
 
+LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
 NEEDED = ("state_dict", "callbacks", "optimizer_states", "loops", "pytorch-lightning_version")
 WAY_OUT = "force=true trains anew"
 
@@ -39,7 +40,10 @@ class LastCheckpoint(Checkpoint):
         self.path = path
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the checkpoint of a finished epoch."""
+        """Write the checkpoint of a finished epoch; all ranks take part, the first one writes."""
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self.path)
+            return
         with replacing(self.path) as part:
             trainer.save_checkpoint(part)
 

@@ -13,6 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from torch import nn
 
@@ -21,15 +22,23 @@ from symscape.data.batches import Batches
 from symscape.data.images import ImageData, ImageSet
 from symscape.errors import SymscapeError
 from symscape.models.build import build_network
-from symscape.training.checkpoint import LastCheckpoint, PlainCheckpointIO, whole_checkpoint
+from symscape.training.checkpoint import (
+    LAST_CHECKPOINT,
+    LastCheckpoint,
+    PlainCheckpointIO,
+    whole_checkpoint,
+)
+from symscape.training.ddp import OwnSignals, Seats, ddp_strategy, leave_signals_alone
 from symscape.training.hardware import LIGHTNING_PRECISION, Hardware
 from symscape.training.loggers import Loggers
 from symscape.training.module import Classifier
+from symscape.training.place import Place
 from symscape.training.progress import ProgressBar, epoch_line
-from symscape.training.recorder import Recorder, trajectory_steps
+from symscape.training.recorder import Follower, Recorder, trajectory_steps
 
 log = logging.getLogger("symscape")
 EVALUATION_BATCH = 500
+ALONE = Place()
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,9 @@ class Fitted:
     hashes: dict[str, str]
 
 
-def make_batches(images: ImageSet, data: ImageData, hardware: Hardware, **options: Any) -> Batches:
+def make_batches(
+    images: ImageSet, data: ImageData, hardware: Hardware, place: Place = ALONE, **options: Any
+) -> Batches:
     """Return batches of a split on the training device, in the training's type."""
     return Batches(
         images,
@@ -48,6 +59,8 @@ def make_batches(images: ImageSet, data: ImageData, hardware: Hardware, **option
         std=data.std,
         device=hardware.device,
         dtype=hardware.dtype,
+        rank=place.rank,
+        ranks=place.ranks,
         **options,
     )
 
@@ -61,24 +74,17 @@ def fit(
     metadata: dict[str, Any],
     loggers: Loggers,
     console: Console,
+    place: Place = ALONE,
 ) -> Fitted:
     """Train, or resume from the last whole checkpoint of `folder`.
+
+    Where this is the first of several ranks the others must call `follow`.
 
     Raises:
         SymscapeError: the loss is not finite, or the checkpoint is damaged or of another network.
     """
-    checkpoint = whole_checkpoint(folder / "checkpoints" / "last.ckpt")
-    train = make_batches(
-        data.train,
-        data,
-        hardware,
-        batch_size=config.data.batch_size,
-        policy=config.data.augment,
-        seed=config.seed,
-        shuffle=True,
-        limit=config.trainer.limit_train_batches,
-    )
-    module = _module(config, data, len(train))
+    train = _train_batches(config, data, hardware, place)
+    module = _module(config, data, train)
     bar = ProgressBar(console, config.data.batch_size, metadata["name"])
     steps = trajectory_steps(config.trajectory, module.total_steps)
     images = min(len(data.train), len(train) * config.data.batch_size)
@@ -88,25 +94,65 @@ def fit(
         log.info(epoch_line(row, config.trainer.max_epochs, bar.remaining(trainer)))
 
     recorder = Recorder(folder, steps, metadata, images, announce)
-    callbacks = [recorder, bar, LastCheckpoint(folder / "checkpoints" / "last.ckpt")]
-    trainer = _trainer(config, hardware, folder, loggers, callbacks)
-    val = make_batches(data.val, data, hardware, batch_size=EVALUATION_BATCH, shuffle=False)
+    trainer = _trainer(config, hardware, folder, loggers, [recorder, bar], place)
     try:
-        with _quiet(), _one_line_errors(checkpoint):
-            trainer.fit(
-                module,
-                train,
-                val if len(data.val) else None,
-                ckpt_path=checkpoint,
-                weights_only=True,
-            )
+        _fit(trainer, module, train, data, hardware, place)
     finally:
         bar.close()
     recorder.keep_final(module, trainer.global_step)
     return Fitted(module.network, recorder.hashes)
 
 
-def _module(config: TrainConfig, data: ImageData, batches: int) -> Classifier:
+def follow(
+    config: TrainConfig, data: ImageData, hardware: Hardware, folder: Path, place: Place
+) -> None:
+    """Do the part of a rank other than the first, which writes nothing.
+
+    Raises:
+        SymscapeError: as for `fit`.
+    """
+    train = _train_batches(config, data, hardware, place)
+    trainer = _trainer(config, hardware, folder, [], [Follower()], place)
+    _fit(trainer, _module(config, data, train), train, data, hardware, place)
+
+
+def _train_batches(
+    config: TrainConfig, data: ImageData, hardware: Hardware, place: Place
+) -> Batches:
+    return make_batches(
+        data.train,
+        data,
+        hardware,
+        place,
+        batch_size=config.data.batch_size,
+        policy=config.data.augment,
+        seed=config.seed,
+        shuffle=True,
+        limit=config.trainer.limit_train_batches,
+    )
+
+
+def _fit(
+    trainer: pl.Trainer,
+    module: Classifier,
+    train: Batches,
+    data: ImageData,
+    hardware: Hardware,
+    place: Place,
+) -> None:
+    checkpoint = whole_checkpoint(Path(trainer.default_root_dir) / LAST_CHECKPOINT)
+    val = make_batches(data.val, data, hardware, place, batch_size=EVALUATION_BATCH, shuffle=False)
+    with _quiet(), _one_line_errors(checkpoint):
+        trainer.fit(
+            module,
+            train,
+            val if len(data.val) else None,
+            ckpt_path=checkpoint,
+            weights_only=True,
+        )
+
+
+def _module(config: TrainConfig, data: ImageData, train: Batches) -> Classifier:
     network = build_network(
         config.model,
         config.symmetry,
@@ -119,11 +165,11 @@ def _module(config: TrainConfig, data: ImageData, batches: int) -> Classifier:
         network.compile()
     return Classifier(
         network,
-        classes=len(data.classes),
-        total_steps=batches * config.trainer.max_epochs,
+        total_steps=len(train) * config.trainer.max_epochs,
         optimizer=config.optimizer,
         scheduler=config.scheduler,
         penalty=config.symmetry.strength if config.symmetry.parametrization == "penalty" else 0.0,
+        weight=train.weight,
     )
 
 
@@ -132,30 +178,42 @@ def _trainer(
     hardware: Hardware,
     folder: Path,
     loggers: Loggers,
-    callbacks: list[pl.Callback],
+    callbacks: list[Callback],
+    place: Place,
 ) -> pl.Trainer:
     # Float32 means float32: on a GPU, convolutions would round their inputs to 10 bits.
     torch.backends.cudnn.allow_tf32 = False
     # On CPUs the operations used here are deterministic as they are. Filling fresh memory, which
     # torch adds to the deterministic mode, costs time and changes no result.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    together = place.ranks > 1
+    devices = place.ranks // config.trainer.num_nodes
     with _quiet():
-        return pl.Trainer(
+        trainer = pl.Trainer(
             accelerator=hardware.accelerator,
-            devices=1,
+            devices=devices,
+            num_nodes=config.trainer.num_nodes,
+            strategy=ddp_strategy() if together else "auto",
+            sync_batchnorm=together and hardware.accelerator == "gpu",
             # Not what a batch system's variables suggest: Lightning would then requeue by itself.
-            plugins=[LightningEnvironment(), PlainCheckpointIO()],
+            plugins=[
+                Seats(place, devices) if together else LightningEnvironment(),
+                PlainCheckpointIO(),
+            ],
             default_root_dir=folder,
             precision=LIGHTNING_PRECISION[hardware.precision],  # type: ignore[arg-type]
             max_epochs=config.trainer.max_epochs,
             logger=loggers or False,
-            callbacks=callbacks,
+            callbacks=[*callbacks, OwnSignals(), LastCheckpoint(folder / LAST_CHECKPOINT)],
             deterministic=hardware.accelerator == "gpu",
             num_sanity_val_steps=0,
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
+    if together:
+        leave_signals_alone(trainer)
+    return trainer
 
 
 @contextmanager

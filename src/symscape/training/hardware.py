@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import nn
 
-from symscape.config import TrainerConfig
+from symscape.config import TrainConfig, TrainerConfig
 from symscape.errors import ConfigError
 
 # Lightning's names; bfloat16 keeps weights and sums in float32.
@@ -60,7 +60,7 @@ def resolve_hardware(config: TrainerConfig, before: dict[str, str]) -> Hardware:
         before: what an interrupted run resolved to; empty for a new one.
 
     Raises:
-        ConfigError: a GPU is asked for and none is there.
+        ConfigError: more GPUs are asked for than are there.
     """
     has_gpu = torch.cuda.is_available()
     accelerator = config.accelerator
@@ -69,12 +69,29 @@ def resolve_hardware(config: TrainerConfig, before: dict[str, str]) -> Hardware:
     if accelerator == "gpu" and not has_gpu:
         began = "the run began on one; " if before else ""
         raise ConfigError("trainer.accelerator", config.accelerator, f"{began}no GPU is visible")
+    if accelerator == "gpu" and (config.devices or 1) > torch.cuda.device_count():
+        visible = torch.cuda.device_count()
+        raise ConfigError("trainer.devices", config.devices, f"{visible} GPUs are visible here")
     precision = config.precision
     if precision == "auto":
         native = _native_bfloat16(accelerator)
         precision = before.get("precision") or ("bfloat16" if native else "float32")
     name = torch.cuda.get_device_name() if accelerator == "gpu" else _cpu_name()
-    return Hardware(accelerator, precision, name)
+    count = f"{config.ranks} x " if config.ranks > 1 else ""
+    return Hardware(accelerator, precision, f"{count}{name}")
+
+
+def check_ranks(config: TrainConfig, hardware: Hardware) -> None:
+    """Raise ConfigError where several devices could not give the result of one."""
+    ranks = config.trainer.ranks
+    if ranks > config.data.batch_size:
+        raise ConfigError("data.batch_size", config.data.batch_size, f"must be >= {ranks} devices")
+    if ranks > 1 and hardware.accelerator == "cpu" and config.model.norm == "batch":
+        raise ConfigError(
+            "model.norm",
+            "batch",
+            f"{ranks} CPU processes need model.norm=layer (BatchNorm is synchronised on GPUs only)",
+        )
 
 
 def _native_bfloat16(accelerator: str) -> bool:

@@ -3,46 +3,49 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from symscape.config import OptimizerConfig, SchedulerConfig
 from symscape.errors import SymscapeError
 from symscape.layers.factory import asymmetry
+from symscape.training.ranks import mean_over_ranks, sum_over_ranks
 from symscape.training.schedule import learning_rate_factor
 
 # A look at the loss makes a GPU wait, so it is not at every step.
 STEPS_BETWEEN_CHECKS = 20
 
 
-class Tally(nn.Module):
-    """Mean loss and accuracy over the images of an epoch, summed on the device."""
+class Tally:
+    """Mean loss and accuracy over the images of an epoch.
 
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        # torchmetrics' own check for NaN would make a GPU wait at every step.
-        self.loss = MeanMetric(nan_strategy="disable")
-        self.accuracy = MulticlassAccuracy(classes, average="micro", validate_args=False)
+    The sums are in float64, on the device, and over all ranks: who reads waits for both.
+    """
+
+    def __init__(self) -> None:
+        self.sums: Tensor | None = None
+        self.images = 0
 
     def update(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count a batch of n images: mean loss (), logits (n, classes), labels (n,)."""
-        self.loss.update(loss, len(labels))
-        self.accuracy.update(logits, labels)
+        correct = (logits.argmax(1) == labels).sum()
+        sums = torch.stack([loss.double() * len(labels), correct.double()])
+        self.sums = sums if self.sums is None else self.sums + sums
+        self.images += len(labels)
 
     def read(self) -> tuple[float, float] | None:
         """Return (mean loss, accuracy) since the last call; None where nothing was counted."""
-        if not self.loss.update_called:
+        if self.sums is None:
             return None
-        values = float(self.loss.compute()), float(self.accuracy.compute())
-        self.loss.reset()
-        self.accuracy.reset()
-        return values
+        count = self.sums.new_tensor([self.images])
+        loss, correct, images = sum_over_ranks(torch.cat([self.sums, count])).tolist()
+        self.sums, self.images = None, 0
+        return loss / images, correct / images
 
 
 class Classifier(pl.LightningModule):
@@ -50,32 +53,34 @@ class Classifier(pl.LightningModule):
 
     Args:
         network: maps images (n, c, h, w) to logits (n, classes).
-        classes: number of classes.
         total_steps: length of the training, which the schedule stretches over.
         penalty: weight of sum ||(I - P) K||^2; 0 leaves it out.
+        weight: of the mean loss of a step's batch, where it is a part of a larger one.
     """
 
     def __init__(
         self,
         network: nn.Module,
         *,
-        classes: int,
         total_steps: int,
         optimizer: OptimizerConfig,
         scheduler: SchedulerConfig,
         penalty: float = 0.0,
+        weight: Callable[[int], float] = lambda step: 1.0,
     ) -> None:
         super().__init__()
         self.network = network
         self.optimizer_config, self.scheduler_config = optimizer, scheduler
-        self.total_steps, self.penalty = total_steps, penalty
-        self.fit_tally, self.val_tally = Tally(classes), Tally(classes)
+        self.total_steps, self.penalty, self.weight = total_steps, penalty, weight
+        self.fit_tally, self.val_tally = Tally(), Tally()
 
     def training_step(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
         """Return the loss of a batch."""
         loss = self._cross_entropy(self.fit_tally, batch)
+        if (weight := self.weight(step)) != 1:
+            loss = loss * weight
         if step % STEPS_BETWEEN_CHECKS == 0:
-            self.check_finite(loss.detach())
+            self.check_finite(mean_over_ranks(loss.detach()))
         return loss + self.penalty * asymmetry(self.network) if self.penalty else loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
@@ -86,9 +91,24 @@ class Classifier(pl.LightningModule):
         images, labels = batch
         logits = self.network(images)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        loss = functional.cross_entropy(logits, labels)
+        # An empty part of a batch has no mean; a zero that depends on the logits stands for it.
+        loss = functional.cross_entropy(logits, labels) if len(labels) else logits.sum()
         tally.update(loss.detach(), logits.detach(), labels)
         return loss
+
+    def finish_epoch(self) -> tuple[tuple[float, float], tuple[float, float] | None]:
+        """Return (mean loss, accuracy) on training and on validation images; all ranks do so.
+
+        Raises:
+            SymscapeError: a loss or a weight is not finite.
+        """
+        train, val = self.fit_tally.read(), self.val_tally.read()
+        assert train is not None
+        for loss, _ in filter(None, (train, val)):
+            self.check_finite(loss)
+        # The last step may have spoilt weights that no loss has seen yet.
+        self.check_weights()
+        return train, val
 
     def check_finite(self, loss: Tensor | float) -> None:
         """Raise SymscapeError where the loss is NaN or infinite."""

@@ -33,6 +33,15 @@ def trajectory_steps(count: int, total: int) -> list[int]:
     return sorted(set(spaced))
 
 
+class Follower(Callback):
+    """What stands in place of a Recorder where another process writes."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take part in the epoch's sums."""
+        assert isinstance(pl_module, Classifier)
+        pl_module.finish_epoch()
+
+
 class Recorder(Callback):
     """Writes weights at the steps of the trajectory, and a row of metrics an epoch.
 
@@ -91,12 +100,7 @@ class Recorder(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the epoch's row; it comes before the checkpoint of the epoch."""
         assert isinstance(pl_module, Classifier)
-        train, val = pl_module.fit_tally.read(), pl_module.val_tally.read()
-        assert train is not None
-        for loss, _ in filter(None, (train, val)):
-            pl_module.check_finite(loss)
-        # The last step may have spoilt weights that no loss has seen yet.
-        pl_module.check_weights()
+        train, val = pl_module.finish_epoch()
         epoch = trainer.current_epoch + 1
         measures = self._write_symmetry(pl_module, epoch)
         means = {f"symmetry/{k}/{g}": v for (k, g), v in mean_over_layers(measures).items()}
