@@ -14,6 +14,7 @@ from typing import NoReturn, TypeVar
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -26,6 +27,8 @@ from symscape.errors import SymscapeError, did_you_mean
 Config = TypeVar("Config")
 Result = TypeVar("Result")
 INTERRUPTED = 130
+# Settings of a sweep, not of its jobs: short for hydra.launcher.KEY.
+SWEEP_KEYS = ("continue_on_failure", "jobs_per_gpu", "cpus_per_job", "address")
 # What the user wishes, read before `run_door` sets the variable for its own end.
 SHOW_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
@@ -37,18 +40,31 @@ def register_schemas() -> None:
     store.store(name="summary_schema", node=SummaryConfig)
     store.store(name="interpolate_schema", node=InterpolateConfig)
     store.store(name="sharpness_schema", node=SharpnessConfig)
+    _use_own_launchers(store)
+
+
+def _use_own_launchers(store: ConfigStore) -> None:
+    """Let `hydra/launcher=basic` and `=ray` name the files in cfg/hydra/launcher.
+
+    Hydra would merge them with launchers of these names that it or a plugin brings.
+    """
+    Plugins.instance()  # Looks for plugins, whose configs it adds, once a process.
+    for name in ("basic", "ray"):
+        store.repo["hydra"]["launcher"].pop(f"{name}.yaml", None)
 
 
 def call_job(job: Callable[[Config], Result], config: DictConfig, schema: type[Config]) -> Result:
     """Call a job with the composed config as a checked instance of its schema.
 
-    In a single run a user's mistake ends the process here. In a sweep it is raised, so that Hydra
-    says which job failed and goes on with the others.
+    In a single run a user's mistake ends the process here. In a sweep it is raised, so that the
+    sweep says which job failed and goes on with the others.
     """
     try:
         return job(typed(config, schema))
     except SymscapeError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN or SHOW_TRACEBACK:
+        # A job of a sweep that runs in a process of its own knows nothing of Hydra.
+        alone = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
+        if not alone or SHOW_TRACEBACK:
             raise
         _stop(f"error: {one_line(error, schema)}", 1)
 
@@ -81,7 +97,7 @@ def run_door(main: Callable[[], object], schema: type) -> None:
 
     With HYDRA_FULL_ERROR=1 in the environment the traceback is shown instead.
     """
-    sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]
+    sys.argv[1:] = [quoted(full_key(word)) for word in sys.argv[1:]]
     # Makes Hydra raise its errors, which it would print over many lines.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -97,6 +113,11 @@ def run_door(main: Callable[[], object], schema: type) -> None:
         if SHOW_TRACEBACK:
             raise
         _stop(f"error: {one_line(error, schema)}", 1)
+
+
+def full_key(word: str) -> str:
+    """Return `key=value` with the place of the key in Hydra's config, if it belongs to a sweep."""
+    return f"hydra.launcher.{word}" if word.partition("=")[0] in SWEEP_KEYS else word
 
 
 def quoted(word: str) -> str:
