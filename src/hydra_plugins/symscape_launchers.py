@@ -33,7 +33,11 @@ class _Launcher(Launcher):
     """Composes and checks all configs, and hands them to an engine."""
 
     def __init__(self, *, continue_on_failure: bool = True, **options: Any) -> None:
-        self.continue_on_failure, self.options = continue_on_failure, options
+        self.continue_on_failure = continue_on_failure
+        self.options = {
+            key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+            for key, value in options.items()
+        }
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -100,3 +104,13 @@ class RayLauncher(_Launcher):
         from symscape.sweeps.on_ray import Ray
 
         return Ray(**self.options)
+
+
+class SlurmLauncher(_Launcher):
+    """An array of Slurm jobs."""
+
+    def engine(self) -> Engine:
+        """Return what runs the jobs."""
+        from symscape.sweeps.on_slurm import Slurm
+
+        return Slurm(**self.options)

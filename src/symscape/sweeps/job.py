@@ -71,7 +71,11 @@ def perform(job: Job, *, place: str = "", threads: int = 0) -> Outcome:
         print(f"{now()} {job.label}: {socket.gethostname()}, process {os.getpid()}{place}{shown}")
         if threads:
             _limit_threads(threads)
-        state, value, error = _call(job)
+        try:
+            state, value, error = _call(job)
+        except BaseException:
+            print(f"{now()} stopped")
+            raise
         print(f"{now()} {state}{f': {error}' if error else ''}")
     return Outcome(state, value, error, time.perf_counter() - begin)
 

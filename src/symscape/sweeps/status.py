@@ -53,7 +53,9 @@ class Status:
         shares = {job.number: job.fraction() for job in running}
         outcomes = self.planned.outcomes
         ended = [n for n in self.first if n in outcomes and outcomes[n].state == "done"]
-        done = sum(shares[n] - self.first[n] for n in shares) + sum(1 - self.first[n] for n in ended)
+        done = sum(shares[n] - self.first[n] for n in shares) + sum(
+            1 - self.first[n] for n in ended
+        )
         rest = sum(1 - shares.get(job.number, self.first[job.number]) for job in unfinished)
         return clock(rest * (time.perf_counter() - self.begin) / done) if done > 0 else ""
 
@@ -76,7 +78,9 @@ def shown(status: Status) -> Iterator[Console]:
             yield console
             return
         live = Live(
-            get_renderable=lambda: Text(status.line(), style="cyan", no_wrap=True, overflow="ellipsis"),
+            get_renderable=lambda: Text(
+                status.line(), style="cyan", no_wrap=True, overflow="ellipsis"
+            ),
             console=console,
             refresh_per_second=2,
             transient=True,
