@@ -34,7 +34,7 @@ class _Launcher(Launcher):
 
     def __init__(self, *, continue_on_failure: bool = True, **options: Any) -> None:
         self.continue_on_failure = continue_on_failure
-        self.options = {
+        self.options: dict[str, Any] = {
             key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
             for key, value in options.items()
         }

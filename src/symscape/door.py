@@ -27,7 +27,8 @@ from symscape.errors import SymscapeError, did_you_mean
 Config = TypeVar("Config")
 Result = TypeVar("Result")
 INTERRUPTED = 130
-# Settings of a sweep, not of its jobs: short for hydra.launcher.KEY.
+LAUNCHER = "hydra.launcher."
+# Settings of a sweep, not of its jobs: they need not be written with LAUNCHER before them.
 SWEEP_KEYS = ("continue_on_failure", "jobs_per_gpu", "cpus_per_job", "address")
 # What the user wishes, read before `run_door` sets the variable for its own end.
 SHOW_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -117,7 +118,7 @@ def run_door(main: Callable[[], object], schema: type) -> None:
 
 def full_key(word: str) -> str:
     """Return `key=value` with the place of the key in Hydra's config, if it belongs to a sweep."""
-    return f"hydra.launcher.{word}" if word.partition("=")[0] in SWEEP_KEYS else word
+    return f"{LAUNCHER}{word}" if word.partition("=")[0] in SWEEP_KEYS else word
 
 
 def quoted(word: str) -> str:
@@ -143,7 +144,7 @@ def one_line(error: BaseException, schema: type) -> str:
         return " ".join(text.split())
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read ({text.splitlines()[0]})"
-    if option := re.search(r"Could not find '(\w+)/([^']*)'", text):
+    if option := re.search(r"Could not find '([\w/]+)/([^/']*)'", text):
         return _unknown_option(option[1], option[2], text)
     if key := re.search(r"Could not (?:override|append to|find) '?\+?([\w.]+)'?", text):
         return _unknown_key(key[1], schema)
@@ -162,6 +163,8 @@ def _unknown_option(group: str, name: str, text: str) -> str:
 
 
 def _unknown_key(key: str, schema: type) -> str:
+    if key.startswith(LAUNCHER):
+        return f"{key.removeprefix(LAUNCHER)}: not a key of this hydra/launcher (basic, ray, slurm)"
     keys = list(config_keys(schema))
     parent, _, name = key.rpartition(".")
     siblings = {k.rpartition(".")[2]: k for k in keys if k.rpartition(".")[0] == parent}

@@ -27,9 +27,10 @@ BETWEEN_QUESTIONS = 5.0
 """Seconds between two looks for results, and between two questions to Slurm, which serves many."""
 PATIENCE = 60.0
 """Seconds for jobs to end in order when the sweep is stopped."""
-ENDED = (
-    "BOOT_FAIL CANCELLED COMPLETED DEADLINE FAILED NODE_FAIL OUT_OF_MEMORY REVOKED TIMEOUT GONE"
-).split()
+ENDED = {
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
+    *("OUT_OF_MEMORY", "REVOKED", "TIMEOUT", "GONE"),
+}
 
 
 @dataclass(kw_only=True)

@@ -13,6 +13,7 @@ from symscape.jobs.interrupt import Interrupted, interruptible
 from symscape.sweeps.engine import Engine
 from symscape.sweeps.job import Job, Outcome
 from symscape.sweeps.plan import Plan, Wish, plan
+from symscape.sweeps.report import send_sweep
 from symscape.sweeps.status import Status, clock, shown
 
 NOTES = {
@@ -36,13 +37,16 @@ def sweep(
         SymscapeError: jobs failed, in one line.
         KeyboardInterrupt: Ctrl-C or SIGTERM; no job runs any more, and the same command goes on.
     """
-    planned = plan(wishes, place / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}")
+    logs = place / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+    planned = plan(wishes, logs)
     stopped = False
     if planned.jobs and (continue_on_failure or not _failed(planned)):
         stopped = _run(planned, engine, len(wishes), continue_on_failure)
     print(_table(planned), flush=True)
     if stopped:
         raise KeyboardInterrupt
+    if planned.jobs:
+        send_sweep(wishes, planned, logs)
     if failed := _failed(planned):
         first = f"{planned.labels[failed[0]]}: {planned.outcomes[failed[0]].error}"
         raise SymscapeError(f"{len(failed)} of {len(wishes)} jobs failed; the first is {first}")
