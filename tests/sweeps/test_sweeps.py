@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,7 @@ def test_ray_never_puts_two_jobs_on_one_gpu_and_keeps_both_busy(tmp_path):
     assert set(of_gpu) == {"0", "1"} and sum(map(len, of_gpu.values())) == 6
     for turns in of_gpu.values():
         turns.sort()
-        assert all(
-            before[1] <= after[0] for before, after in zip(turns, turns[1:], strict=False)
-        ), "two at a time"
+        assert all(before[1] <= after[0] for before, after in pairwise(turns)), "two at a time"
     first, second = (turns[0] for turns in of_gpu.values())
     assert first[0] < second[1] and second[0] < first[1], "both at once"
 

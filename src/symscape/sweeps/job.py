@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,14 +107,15 @@ def _output_to(log: Path) -> Iterator[None]:
     """Send all that this process and its children print to a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
     kept = [os.dup(number) for number in (1, 2)]
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        _point_output_at([file, file])
-        yield
-    finally:
-        _point_output_at(kept)
-        for number in (file, *kept):
-            os.close(number)
+    with log.open("a", buffering=1, encoding="utf-8") as file:
+        try:
+            _point_output_at([file.fileno()] * 2)
+            with redirect_stdout(file), redirect_stderr(file):
+                yield
+        finally:
+            _point_output_at(kept)
+            for number in kept:
+                os.close(number)
 
 
 def _point_output_at(files: list[int]) -> None:
