@@ -13,7 +13,7 @@ from tests.smoke.door import TINY, command, environment
 MARK = "SYMSCAPE_TEST_SWEEP"
 RAY = ("hydra/launcher=ray", "cpus_per_job=1")
 WORDS = ("-m", *TINY, "study=sweep", "trainer.precision=float32")
-LONG = ("trainer.max_epochs=40", "trainer.limit_train_batches=8")
+LONG = ("trainer.max_epochs=30", "trainer.limit_train_batches=2")
 
 
 def start(folder: Path, *words: str, **variables: str) -> subprocess.Popen[str]:

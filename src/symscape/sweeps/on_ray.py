@@ -18,6 +18,8 @@ from symscape.sweeps.job import Job, Outcome, perform
 OBJECT_STORE = 100 * 2**20
 PATIENCE = 60.0
 """Seconds for jobs to end in order when the sweep is stopped."""
+SHORT_PATIENCE = 10.0
+"""Seconds for processes to end that have nothing to do any more."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Ray:
                     yield job, _outcome(reference, job)
         finally:
             _stop(list(pending))
-            ray.shutdown()
+            _shut_down()
 
     def _start(self) -> Any:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -165,3 +167,16 @@ def _stop(references: list[Any]) -> None:
         ray.cancel(reference)
     if references:
         ray.wait(references, num_returns=len(references), timeout=PATIENCE)
+
+
+def _shut_down() -> None:
+    """Leave Ray, and wait until all processes that it has started here are gone."""
+    import psutil
+    import ray
+
+    started = psutil.Process().children(recursive=True)
+    ray.shutdown()
+    _, alive = psutil.wait_procs(started, timeout=SHORT_PATIENCE)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive, timeout=SHORT_PATIENCE)

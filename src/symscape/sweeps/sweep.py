@@ -81,8 +81,10 @@ def _run(planned: Plan, engine: Engine, of: int, continue_on_failure: bool) -> b
 
 def _news(job: Job, outcome: Outcome) -> str:
     value = "" if outcome.value is None else f" {outcome.value:.2%}"
-    error = f": {outcome.error} ({job.log})" if outcome.error else ""
-    return f"{job.label}: {outcome.state}{value} after {clock(outcome.seconds)}{error}"
+    error = f": {outcome.error}" if outcome.error else ""
+    # A training has its log in its folder too.
+    log = f" ({job.log})" if error or job.folder is None else ""
+    return f"{job.label}: {outcome.state}{value} after {clock(outcome.seconds)}{error}{log}"
 
 
 def _table(planned: Plan) -> str:
