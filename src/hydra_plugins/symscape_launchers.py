@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
@@ -20,6 +20,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 if TYPE_CHECKING:
     from symscape.sweeps.engine import Engine
     from symscape.sweeps.plan import Wish
+
+AnyEngine = TypeVar("AnyEngine")
 
 
 class GridSweeper(BasicSweeper):
@@ -33,11 +35,7 @@ class _Launcher(Launcher):
     """Composes and checks all configs, and hands them to an engine."""
 
     def __init__(self, *, continue_on_failure: bool = True, **options: Any) -> None:
-        self.continue_on_failure = continue_on_failure
-        self.options: dict[str, Any] = {
-            key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-            for key, value in options.items()
-        }
+        self.continue_on_failure, self.options = continue_on_failure, options
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -86,6 +84,13 @@ class _Launcher(Launcher):
         return Wish(tuple(filter_overrides(words)), checked, partial(self.task, composed))
 
 
+def _checked(kind: type[AnyEngine], options: dict[str, Any]) -> AnyEngine:
+    """Return an engine with options of the types that its fields have."""
+    engine = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), options))
+    assert isinstance(engine, kind)
+    return engine
+
+
 class BasicLauncher(_Launcher):
     """One job after the other, in this process."""
 
@@ -103,7 +108,7 @@ class RayLauncher(_Launcher):
         """Return what runs the jobs."""
         from symscape.sweeps.on_ray import Ray
 
-        return Ray(**self.options)
+        return _checked(Ray, self.options)
 
 
 class SlurmLauncher(_Launcher):
@@ -113,4 +118,4 @@ class SlurmLauncher(_Launcher):
         """Return what runs the jobs."""
         from symscape.sweeps.on_slurm import Slurm
 
-        return Slurm(**self.options)
+        return _checked(Slurm, self.options)

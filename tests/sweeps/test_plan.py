@@ -145,7 +145,17 @@ def test_a_changed_option_is_another_run_and_a_bad_one_fails_before_any_work(tmp
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_an_option_that_the_engine_does_not_have_is_one_line(tmp_path):
-    result = call(tmp_path, "train", "-m", *TINY, "jobs_per_gpu=2")
-    assert result.returncode == 1 and len(result.stderr.strip().splitlines()) == 1
-    assert "jobs_per_gpu" in result.stderr and "hydra/launcher" in result.stderr
+BAD = {
+    "jobs_per_gpu=2": ("jobs_per_gpu", "hydra/launcher"),
+    "hydra/launcher=ray jobs_per_gpu=many": ("jobs_per_gpu", "many"),
+    "hydra/launcher=ray jobs_per_gpu=0.7": ("jobs_per_gpu=0.7", "0.5"),
+    "hydra/launcher=ray hydra.launcher.gpu=1": ("gpu", "not a key"),
+    "hydra/launcher=rey": ("hydra/launcher=rey", "'ray'", "slurm"),
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_a_wrong_option_of_an_engine_is_one_line(tmp_path, words):
+    result = call(tmp_path, "train", "-m", *TINY, *words.split())
+    assert result.returncode == 1 and len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert all(part in result.stderr for part in BAD[words])

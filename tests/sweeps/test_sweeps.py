@@ -27,7 +27,8 @@ from tests.sweeps.sweeping import (
 )
 from tests.training.wandb_records import history, of_kind, records
 
-pytestmark = pytest.mark.slow
+# A machine that runs other tests meanwhile starts Ray slowly.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def times(log: str) -> tuple[str, str]:
@@ -38,13 +39,13 @@ def times(log: str) -> tuple[str, str]:
 
 def test_ray_never_puts_two_jobs_on_one_gpu_and_keeps_both_busy(tmp_path):
     """And all of them reach W&B, also the one that fails, with the sweep itself."""
-    words = (*RAY, "hydra.launcher.num_gpus=2", "hydra.launcher.num_cpus=2", "seed=0,1,2")
+    words = (*RAY, "hydra.launcher.num_gpus=2", "hydra.launcher.num_cpus=2", "seed=0,1")
     dashboard = ("logger=wandb", "logger.mode=offline")
     sweep = start(tmp_path, *words, *dashboard, "optimizer.lr=0.1,1e30")
     status, out, err = finish(sweep)
-    assert status == 1 and "3 of 6 jobs failed" in err and "not finite" in err
+    assert status == 1 and "2 of 4 jobs failed" in err and "not finite" in err
     assert len(err.strip().splitlines()) == 1
-    assert "done    3" in out and "failed    3" in out
+    assert "done    2" in out and "failed    2" in out
     assert not processes_of(tmp_path)
 
     of_gpu: dict[str, list[tuple[str, str]]] = {}
@@ -52,7 +53,7 @@ def test_ray_never_puts_two_jobs_on_one_gpu_and_keeps_both_busy(tmp_path):
         (gpu,) = re.findall(r"GPU (\S+), 1 threads", log)
         assert "images on" in log
         of_gpu.setdefault(gpu, []).append(times(log))
-    assert set(of_gpu) == {"0", "1"} and sum(map(len, of_gpu.values())) == 6
+    assert set(of_gpu) == {"0", "1"} and sum(map(len, of_gpu.values())) == 4
     for turns in of_gpu.values():
         turns.sort()
         assert all(before[1] <= after[0] for before, after in pairwise(turns)), "two at a time"
@@ -77,7 +78,7 @@ def test_ray_never_puts_two_jobs_on_one_gpu_and_keeps_both_busy(tmp_path):
     assert (whole.job_type, whole.project) == ("sweep", "symscape")
     assert of_kind(found, "exit")[0].exit_code == 0
     summary = {i.key: i.value_json for u in of_kind(found, "summary") for i in u.update}
-    assert (summary["done"], summary["failed"]) == ("3", "3")
+    assert (summary["done"], summary["failed"]) == ("2", "2")
 
 
 def test_a_killed_worker_and_the_sweep_launched_again_give_the_same_bits(tmp_path):

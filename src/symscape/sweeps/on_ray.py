@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from symscape.errors import ConfigError, SymscapeError
+from symscape.errors import ConfigError, SymscapeError, check_number
 from symscape.sweeps.engine import Outcomes
 from symscape.sweeps.job import Job, Outcome, perform
 
@@ -62,34 +62,30 @@ def share_of(
     return Share(gpus, float(cpus_per_job or cpus))
 
 
+@dataclass(kw_only=True)
 class Ray:
-    """One GPU a job, or a fraction; without GPUs a share of the cores.
+    """One GPU a job, or a fraction; without GPUs a share of the cores."""
 
-    Args:
-        address: `local` starts Ray on this machine; `auto` or host:port joins a cluster, whose
-            machines see the same files.
-        jobs_per_gpu: jobs that share a GPU; 0.5 gives each job two.
-        cpus_per_job: cores, and threads, of each job; None divides all.
-        retries: how often a job is started again, and resumes, whose process died.
-        num_gpus: of this machine; None asks the hardware.
-        num_cpus: likewise.
-    """
+    address: str = "local"
+    """local: Ray is started on this machine; auto or host:port: a cluster that sees the same
+    files."""
+    jobs_per_gpu: float = 1.0
+    """Jobs that share a GPU; 0.5 gives each job two."""
+    cpus_per_job: float | None = None
+    """Cores, and threads, of each job; None divides what there is."""
+    retries: int = 1
+    """How often a job is started again, and resumes, whose process died."""
+    num_gpus: int | None = None
+    """Of this machine; None asks the hardware."""
+    num_cpus: int | None = None
 
-    def __init__(
-        self,
-        *,
-        address: str = "local",
-        jobs_per_gpu: float = 1,
-        cpus_per_job: float | None = None,
-        retries: int = 1,
-        num_gpus: int | None = None,
-        num_cpus: int | None = None,
-    ) -> None:
-        if jobs_per_gpu <= 0 or (jobs_per_gpu < 1 and (1 / jobs_per_gpu) % 1):
-            raise ConfigError("jobs_per_gpu", jobs_per_gpu, "allowed are numbers >= 1, or 1/2, 1/4")
-        self.address, self.retries = address, retries
-        self.jobs_per_gpu, self.cpus_per_job = jobs_per_gpu, cpus_per_job
-        self.machine = {"num_gpus": num_gpus, "num_cpus": num_cpus}
+    def __post_init__(self) -> None:
+        shared = self.jobs_per_gpu
+        if shared <= 0 or (shared < 1 and (1 / shared) % 1):
+            raise ConfigError("jobs_per_gpu", shared, "allowed are numbers >= 1, or 0.5, 0.25")
+        if self.cpus_per_job is not None:
+            check_number("cpus_per_job", self.cpus_per_job, above=0)
+        check_number("hydra.launcher.retries", self.retries, at_least=0)
 
     def run(self, jobs: Sequence[Job], of: int) -> Outcomes:
         """Yield each job with its outcome when it has ended."""
@@ -127,7 +123,7 @@ class Ray:
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
         if self.address == "local":
             options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
-            options |= self.machine
+            options |= {"num_gpus": self.num_gpus, "num_cpus": self.num_cpus}
         on_signal = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(address=self.address, **options)

@@ -56,7 +56,7 @@ class Slurm:
     """How often a job may do so."""
     setup: list[str] | None = None
     """Shell commands before each job."""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
     def run(self, jobs: Sequence[Job], of: int) -> Outcomes:
         """Yield each job with its outcome when it has ended."""
