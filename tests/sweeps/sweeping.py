@@ -22,7 +22,7 @@ def start(folder: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command("train", *WORDS, *words),
         cwd=folder,
-        env=environment(**{MARK: str(folder)}, **variables),
+        env=environment(**{MARK: str(folder)}, RAY_worker_niceness="0", **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
