@@ -19,6 +19,7 @@ ROOMS = {
     "plots",
     "training",
     "jobs",
+    "sweeps",
 }
 # What each room may import of the others.
 FLOORS = {
@@ -31,7 +32,8 @@ FLOORS = {
     "runs": {"symmetry", "layers", "models"},
     "plots": set(),
     "training": {"symmetry", "layers", "models", "data", "runs"},
-    "jobs": ROOMS - {"jobs"},
+    "jobs": ROOMS - {"jobs", "sweeps"},
+    "sweeps": {"jobs", "data", "runs", "training"},
 }
 ONLY_IN = {
     "hydra": {"door.py"},
@@ -42,6 +44,8 @@ ONLY_IN = {
     "torchvision": {"data"},
     "sklearn": {"data"},
     "matplotlib": {"plots"},
+    "ray": {"sweeps"},
+    "submitit": {"sweeps"},
 }
 WITHOUT = {"plots": {"torch"}, "symmetry": {"symscape.config", "symscape.errors"}}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -31,7 +31,11 @@ def test_ci_installs_from_pyproject_alone():
 
 def test_what_the_code_imports_is_declared():
     names = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml", "hydra": "hydra-core"}
-    declared = {re.split(r"[<>=\[]", d)[0] for d in PROJECT["dependencies"]}
+    extras = PROJECT["optional-dependencies"]
+    declared = {
+        re.split(r"[<>=\[]", d)[0]
+        for d in PROJECT["dependencies"] + extras["ray"] + extras["slurm"]
+    }
     found = set()
     for path in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

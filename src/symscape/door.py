@@ -15,6 +15,7 @@ from typing import NoReturn, TypeVar
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -27,6 +28,9 @@ from symscape.errors import SymscapeError, did_you_mean
 Config = TypeVar("Config")
 Result = TypeVar("Result")
 INTERRUPTED = 130
+LAUNCHER = "hydra.launcher."
+# Settings of a sweep, not of its jobs: they need not be written with LAUNCHER before them.
+SWEEP_KEYS = ("continue_on_failure", "jobs_per_gpu", "cpus_per_job", "address")
 # What the user wishes, read before `run_door` sets the variable for its own end.
 SHOW_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
@@ -38,18 +42,31 @@ def register_schemas() -> None:
     store.store(name="summary_schema", node=SummaryConfig)
     store.store(name="interpolate_schema", node=InterpolateConfig)
     store.store(name="sharpness_schema", node=SharpnessConfig)
+    _use_own_launchers(store)
+
+
+def _use_own_launchers(store: ConfigStore) -> None:
+    """Let `hydra/launcher=basic` and `=ray` name the files in cfg/hydra/launcher.
+
+    Hydra would merge them with launchers of these names that it or a plugin brings.
+    """
+    Plugins.instance()  # Looks for plugins, whose configs it adds, once a process.
+    for name in ("basic", "ray"):
+        store.repo["hydra"]["launcher"].pop(f"{name}.yaml", None)
 
 
 def call_job(job: Callable[[Config], Result], config: DictConfig, schema: type[Config]) -> Result:
     """Call a job with the composed config as a checked instance of its schema.
 
-    In a single run a user's mistake ends the process here. In a sweep it is raised, so that Hydra
-    says which job failed and goes on with the others.
+    In a single run a user's mistake ends the process here. In a sweep it is raised, so that the
+    sweep says which job failed and goes on with the others.
     """
     try:
         return job(typed(config, schema))
     except SymscapeError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN or SHOW_TRACEBACK:
+        # A job of a sweep that runs in a process of its own knows nothing of Hydra.
+        alone = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
+        if not alone or SHOW_TRACEBACK:
             raise
         _stop(f"error: {one_line(error, schema)}", 1)
 
@@ -82,7 +99,7 @@ def run_door(main: Callable[[], object], schema: type) -> None:
 
     With HYDRA_FULL_ERROR=1 in the environment the traceback is shown instead.
     """
-    sys.argv[1:] = [quoted(word) for word in sys.argv[1:]]
+    sys.argv[1:] = [quoted(full_key(word)) for word in sys.argv[1:]]
     # Makes Hydra raise its errors, which it would print over many lines.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -110,6 +127,11 @@ def check_flags(words: Iterable[str]) -> None:
             raise SymscapeError(f"{flag}: no such flag; {hint}allowed are {', '.join(known)}")
 
 
+def full_key(word: str) -> str:
+    """Return `key=value` with the place of the key in Hydra's config, if it belongs to a sweep."""
+    return f"{LAUNCHER}{word}" if word.partition("=")[0] in SWEEP_KEYS else word
+
+
 def quoted(word: str) -> str:
     """Quote the values of `key=value` that hold a `=`, as every run's folder does (`seed=0`).
 
@@ -133,7 +155,7 @@ def one_line(error: BaseException, schema: type) -> str:
         return " ".join(text.split())
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read ({text.splitlines()[0]})"
-    if option := re.search(r"Could not find '(\w+)/([^']*)'", text):
+    if option := re.search(r"Could not find '([\w/]+)/([^/']*)'", text):
         return _unknown_option(option[1], option[2], text)
     if key := re.search(r"Could not (?:override|append to|find) '?\+?([\w.]+)'?", text):
         return _unknown_key(key[1], schema)
@@ -152,6 +174,8 @@ def _unknown_option(group: str, name: str, text: str) -> str:
 
 
 def _unknown_key(key: str, schema: type) -> str:
+    if key.startswith(LAUNCHER):
+        return f"{key.removeprefix(LAUNCHER)}: not a key of this hydra/launcher (basic, ray, slurm)"
     keys = list(config_keys(schema))
     parent, _, name = key.rpartition(".")
     siblings = {k.rpartition(".")[2]: k for k in keys if k.rpartition(".")[0] == parent}

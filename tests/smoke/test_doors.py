@@ -138,7 +138,7 @@ def test_a_sweep_goes_on_after_a_failure_skips_what_is_done_and_is_shown(tmp_pat
     assert shown.returncode == 0
     assert shown.stdout.count("failed") == 2 and shown.stdout.count("training.png") == 2
     again = call(tmp_path, "train", *words, "optimizer.lr=0.1")
-    assert again.returncode == 0 and again.stdout.count("nothing to do") == 2
+    assert again.returncode == 0 and "skipped    2" in again.stdout
 
 
 def test_a_study_in_a_file_is_thirty_different_runs_and_gives_way_to_the_command_line():

@@ -7,7 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from symscape.door import register_schemas
+from symscape.door import full_key, register_schemas
 from tests.smoke.door import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -25,7 +25,7 @@ COMMANDS = [
 def test_commands_compose(line):
     _, door, *words = shlex.split(line)
     assert (ROOT / door).exists()
-    overrides = [w.split(",")[0] for w in words if w != "-m"]
+    overrides = [full_key(w.split(",")[0]) for w in words if w != "-m"]
     register_schemas()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT / "cfg"), version_base="1.3"):

@@ -39,3 +39,12 @@ def test_the_bar_shows_speed_loss_accuracy_and_remaining_time(tmp_path):
     for part in ("images/s", "loss", "val ", "left", "epoch", "%", "━"):
         assert part in shown
     assert "test accuracy" in shown and "├── data" in shown
+
+
+@pytest.mark.slow
+def test_a_sweep_shows_one_line_and_no_bars(tmp_path):
+    shown = screen(("-m", *TINY, "trainer.max_epochs=20", "seed=0,1"), tmp_path)
+    for part in ("1 running, 0 failed, 1 waiting", "1 done, 1 running", "left, seed=1 ", "50%"):
+        assert part in shown
+    assert "━" not in shown and "images/s" not in shown
+    assert "seed=0: done" in shown and "sweep of 2 jobs" in shown

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an orderly end of a job."""
+"""Ctrl-C, SIGTERM and what batch systems send as an orderly end of a job."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Slurm sends SIGUSR1 or SIGUSR2, as it is told to, before a job's time is up.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Interrupted(BaseException):
@@ -17,7 +18,7 @@ class Interrupted(BaseException):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise Interrupted where the first SIGINT or SIGTERM finds the main thread.
+    """Raise Interrupted where the first of SIGNALS finds the main thread.
 
     Lightning would swallow a KeyboardInterrupt and exit by itself. Later signals are ignored, so
     that an impatient second Ctrl-C does not cut the tidying short.

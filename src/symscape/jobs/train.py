@@ -54,7 +54,7 @@ def train(config: TrainConfig) -> TrainResult:
     start_logging()
     content = content_key(config.data)
     folder = run_folder(config, content)
-    if not config.force and (figures := _completed(folder)) is not None:
+    if not config.force and (figures := completed_figures(folder)) is not None:
         log.info(f"{folder} is completed: nothing to do (force=true trains it anew)")
         return TrainResult(folder, figures, trained=False)
     if config.trainer.name == "ddp":
@@ -84,13 +84,18 @@ def train_here(
         SymscapeError: what a user can mend, in one line.
     """
     with locked(folder):
-        if not config.force and (figures := _completed(folder)) is not None:
+        if not config.force and (figures := completed_figures(folder)) is not None:
             log.info(f"{folder} was completed by another process meanwhile")
             return TrainResult(folder, figures, trained=False)
         return _train_locked(config, content, folder, together)
 
 
-def _completed(folder: Path) -> dict[str, float] | None:
+def completed_figures(folder: Path) -> dict[str, float] | None:
+    """Return the final figures of a run, or None if it is not completed.
+
+    Raises:
+        SymscapeError: a file of it is damaged.
+    """
     manifest = read_manifest(folder)
     if manifest is None or manifest.status != "completed":
         return None

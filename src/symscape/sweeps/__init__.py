@@ -1,0 +1,1 @@
+"""Sweeps: many jobs on an engine, what became of each, and launching again."""

@@ -1,0 +1,91 @@
+"""What a sweep shows while it runs: one line, kept up to date on a terminal."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from symscape.sweeps.job import Job
+from symscape.sweeps.plan import Plan
+
+STATES = ("done", "skipped", "elsewhere", "running", "failed", "waiting")
+
+
+class Status:
+    """Counts the jobs of a sweep, and guesses the time that the rest will take.
+
+    Args:
+        planned: what is to do; who runs the jobs adds their outcomes.
+    """
+
+    def __init__(self, planned: Plan) -> None:
+        self.planned, self.begin = planned, time.perf_counter()
+        self.first = {job.number: job.fraction() for job in planned.jobs}
+
+    @property
+    def unfinished(self) -> list[Job]:
+        """The jobs without an outcome."""
+        return [job for job in self.planned.jobs if job.number not in self.planned.outcomes]
+
+    def line(self) -> str:
+        """Return the counts and the remaining time."""
+        unfinished = self.unfinished
+        running = [job for job in unfinished if job.log.exists()]
+        counts = Counter(outcome.state for outcome in self.planned.outcomes.values())
+        counts |= {"running": len(running), "waiting": len(unfinished) - len(running)}
+        always = ("done", "running", "failed", "waiting")
+        parts = [f"{counts[s]} {s}" for s in STATES if counts[s] or s in always]
+        if left := self._left(running, unfinished):
+            parts.append(f"{left} left")
+        if len(running) == 1:
+            parts.append(f"{running[0].label} {running[0].fraction():.0%}")
+        return ", ".join(parts)
+
+    def _left(self, running: Sequence[Job], unfinished: Sequence[Job]) -> str:
+        """Return the time that the rest takes at the mean speed so far, all jobs alike."""
+        shares = {job.number: job.fraction() for job in running}
+        outcomes = self.planned.outcomes
+        ended = [n for n in self.first if n in outcomes and outcomes[n].state == "done"]
+        done = sum(shares[n] - self.first[n] for n in shares) + sum(
+            1 - self.first[n] for n in ended
+        )
+        rest = sum(1 - shares.get(job.number, self.first[job.number]) for job in unfinished)
+        return clock(rest * (time.perf_counter() - self.begin) / done) if done > 0 else ""
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+@contextmanager
+def shown(status: Status) -> Iterator[Console]:
+    """Keep the line at the foot of a terminal; give a console whose lines go above it.
+
+    The console has a handle of its own: a job in this process has its output sent elsewhere.
+    """
+    with os.fdopen(os.dup(1), "w") as terminal:
+        console = Console(file=terminal, highlight=False, soft_wrap=True)
+        if not console.is_terminal:
+            yield console
+            return
+        live = Live(
+            get_renderable=lambda: Text(
+                status.line(), style="cyan", no_wrap=True, overflow="ellipsis"
+            ),
+            console=console,
+            refresh_per_second=2,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        with live:
+            yield console

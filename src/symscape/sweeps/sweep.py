@@ -1,0 +1,103 @@
+"""A sweep: skip what is finished, run the rest on an engine, say what became of each job."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from symscape.errors import SymscapeError
+from symscape.jobs.interrupt import Interrupted, interruptible
+from symscape.sweeps.engine import Engine
+from symscape.sweeps.job import Job, Outcome
+from symscape.sweeps.plan import Plan, Wish, plan
+from symscape.sweeps.report import send_sweep
+from symscape.sweeps.status import Status, clock, shown
+
+NOTES = {
+    "elsewhere": "  another process is at work on them",
+    "to do": "  the same command goes on with them",
+}
+
+
+def sweep(
+    wishes: Sequence[Wish], engine: Engine, place: Path, *, continue_on_failure: bool = True
+) -> list[float | None]:
+    """Run what is not finished, print what became of all, return what the jobs returned.
+
+    Args:
+        wishes: all jobs.
+        engine: what runs them.
+        place: folder for the logs, one folder a sweep.
+        continue_on_failure: do the others when a job fails.
+
+    Raises:
+        SymscapeError: jobs failed, in one line.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; no job runs any more, and the same command goes on.
+    """
+    logs = place / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+    planned = plan(wishes, logs)
+    stopped = False
+    if planned.jobs and (continue_on_failure or not _failed(planned)):
+        stopped = _run(planned, engine, len(wishes), continue_on_failure)
+    print(_table(planned), flush=True)
+    if stopped:
+        raise KeyboardInterrupt
+    if planned.jobs:
+        send_sweep(wishes, planned, logs)
+    if failed := _failed(planned):
+        first = f"{planned.labels[failed[0]]}: {planned.outcomes[failed[0]].error}"
+        raise SymscapeError(f"{len(failed)} of {len(wishes)} jobs failed; the first is {first}")
+    return [planned.outcomes[number].value for number in sorted(planned.outcomes)]
+
+
+def _failed(planned: Plan) -> list[int]:
+    return sorted(n for n, outcome in planned.outcomes.items() if outcome.state == "failed")
+
+
+def _run(planned: Plan, engine: Engine, of: int, continue_on_failure: bool) -> bool:
+    """Run the jobs; return whether a signal ended it."""
+    status = Status(planned)
+    try:
+        with (
+            shown(status) as console,
+            interruptible(),
+            closing(engine.run(planned.jobs, of)) as ended,
+        ):
+            console.print(f"{status.line()}; logs in {planned.jobs[0].log.parent}", markup=False)
+            for job, outcome in ended:
+                planned.outcomes[job.number] = outcome
+                console.print(_news(job, outcome), markup=False)
+                if not console.is_terminal:
+                    console.print(status.line(), markup=False)
+                if outcome.state == "failed" and not continue_on_failure:
+                    break
+    except (Interrupted, KeyboardInterrupt):
+        return True
+    return False
+
+
+def _news(job: Job, outcome: Outcome) -> str:
+    value = "" if outcome.value is None else f" {outcome.value:.2%}"
+    error = f": {outcome.error}" if outcome.error else ""
+    # A training has its log in its folder too.
+    log = f" ({job.log})" if error or job.folder is None else ""
+    return f"{job.label}: {outcome.state}{value} after {clock(outcome.seconds)}{error}{log}"
+
+
+def _table(planned: Plan) -> str:
+    """Return how many jobs came to which end, and of those that failed why."""
+    logs = {job.number: f"\n    {job.log}" for job in planned.jobs}
+    ends = {number: outcome.state for number, outcome in planned.outcomes.items()}
+    ends |= {job.number: "to do" for job in planned.jobs if job.number not in ends}
+    lines = [f"sweep of {len(planned.labels)} jobs"]
+    for state in ("done", "skipped", "elsewhere", "failed", "to do"):
+        there = sorted(number for number, end in ends.items() if end == state)
+        if there or state in ("done", "skipped", "failed"):
+            lines.append(f"{state:>10} {len(there):4d}{NOTES.get(state, '') if there else ''}")
+        for number in there if state in ("elsewhere", "failed") else ():
+            error = planned.outcomes[number].error
+            lines.append(f"  {planned.labels[number]}\n    {error}{logs.get(number, '')}")
+    return "\n".join(lines)

@@ -1,0 +1,194 @@
+"""Sweeps with the real thing: killed, stopped, launched twice, on Ray and on Slurm."""
+
+import os
+import re
+import signal
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from symscape.runs.find import find_runs
+from symscape.runs.manifest import read_manifest
+from tests.sweeps.slurm_cluster import cluster, missing
+from tests.sweeps.sweeping import (
+    LONG,
+    RAY,
+    final_hashes,
+    finish,
+    logs,
+    process_of,
+    processes_of,
+    rows,
+    runs,
+    start,
+    wait_for,
+)
+from tests.training.wandb_records import history, of_kind, records
+
+# A machine that runs other tests meanwhile starts Ray slowly.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def times(log: str) -> tuple[str, str]:
+    """Return when a job began and ended, as its log says."""
+    found = re.findall(r"^(\S+T\S+) ", log, flags=re.MULTILINE)
+    return found[0], found[-1]
+
+
+def test_ray_never_puts_two_jobs_on_one_gpu_and_keeps_both_busy(tmp_path):
+    """And all of them reach W&B, also the one that fails, with the sweep itself."""
+    words = (*RAY, "hydra.launcher.num_gpus=2", "hydra.launcher.num_cpus=2", "seed=0,1")
+    dashboard = ("logger=wandb", "logger.mode=offline")
+    sweep = start(tmp_path, *words, *dashboard, "optimizer.lr=0.1,1e30")
+    status, out, err = finish(sweep)
+    assert status == 1 and "2 of 4 jobs failed" in err and "not finite" in err
+    assert len(err.strip().splitlines()) == 1
+    assert "done    2" in out and "failed    2" in out
+    assert not processes_of(tmp_path)
+
+    of_gpu: dict[str, list[tuple[str, str]]] = {}
+    for log in logs(tmp_path):
+        (gpu,) = re.findall(r"GPU (\S+), 1 threads", log)
+        assert "images on" in log
+        of_gpu.setdefault(gpu, []).append(times(log))
+    assert set(of_gpu) == {"0", "1"} and sum(map(len, of_gpu.values())) == 4
+    for turns in of_gpu.values():
+        turns.sort()
+        assert all(before[1] <= after[0] for before, after in pairwise(turns)), "two at a time"
+    first, second = (turns[0] for turns in of_gpu.values())
+    assert first[0] < second[1] and second[0] < first[1], "both at once"
+
+    groups = set()
+    for run in runs(tmp_path):
+        found = records(run.folder)
+        (start_record,) = of_kind(found, "run")
+        groups.add(start_record.run_group)
+        assert start_record.run_group == run.manifest.name
+        assert start_record.display_name == f"seed={run.manifest.seed}"
+        assert start_record.project == "symscape"
+        (end,) = of_kind(found, "exit")
+        assert end.exit_code == (0 if run.state == "completed" else 1)
+        epochs = [row["epoch"] for row in history(found) if "train/loss" in row]
+        assert epochs == ([1, 2] if run.state == "completed" else [])
+    assert len(groups) == 2, "one group a configuration, whatever the seed"
+    found = records(tmp_path / "multirun" / ".sweep")
+    (whole,) = of_kind(found, "run")
+    assert (whole.job_type, whole.project) == ("sweep", "symscape")
+    assert of_kind(found, "exit")[0].exit_code == 0
+    summary = {i.key: i.value_json for u in of_kind(found, "summary") for i in u.update}
+    assert (summary["done"], summary["failed"]) == ("2", "2")
+
+
+def test_a_killed_worker_and_the_sweep_launched_again_give_the_same_bits(tmp_path):
+    words = (*LONG, "data.augment=true", "seed=0,1")
+    assert finish(start(tmp_path / "a", *words))[0] == 0
+    broken = start(tmp_path / "b", *words, *RAY, "hydra.launcher.retries=0")
+    wait_for(lambda: rows(tmp_path / "b", 1) > 2)
+    (victim,) = (process_of(log) for log in logs(tmp_path / "b") if "seed=1: " in log)
+    os.kill(victim, signal.SIGKILL)
+    status, out, err = finish(broken)
+    assert status == 1 and "its process died" in err and "done    1" in out
+    assert {r.manifest.seed: r.state for r in runs(tmp_path / "b")} == {
+        0: "completed",
+        1: "interrupted",
+    }
+    status, out, err = finish(start(tmp_path / "b", *words, *RAY))
+    assert status == 0, err
+    assert "done    1" in out and "skipped    1" in out
+    assert any("resuming in" in log for log in logs(tmp_path / "b"))
+    assert final_hashes(tmp_path / "a") == final_hashes(tmp_path / "b")
+    assert not processes_of(tmp_path / "b")
+
+
+@pytest.mark.parametrize("engine", [(), RAY], ids=["basic", "ray"])
+def test_ctrl_c_ends_every_job_resumably_and_leaves_no_process(tmp_path, engine):
+    words = (*LONG, "trainer.max_epochs=400", "seed=0,1,2")
+    sweep = start(tmp_path, *words, *engine)
+    wait_for(lambda: all(rows(tmp_path, seed) > 1 for seed in ((0, 1) if engine else (0,))))
+    os.killpg(sweep.pid, signal.SIGINT)
+    status, out, err = finish(sweep)
+    assert status == 130 and err.strip() == "interrupted"
+    assert "to do    3" in out and "failed    0" in out
+    assert not processes_of(tmp_path)
+    assert {run.state for run in runs(tmp_path)} == {"interrupted"}
+    for run in runs(tmp_path):
+        assert "stopped; the same command resumes" in (run.folder / "train.log").read_text()
+
+
+def test_two_sweeps_at_the_same_moment_train_each_run_once(tmp_path):
+    words = ("seed=0,1,2,3",)
+    both = [start(tmp_path, *words) for _ in range(2)]
+    ends = [finish(sweep) for sweep in both]
+    assert [status for status, _, _ in ends] == [0, 0], ends
+    assert len(final_hashes(tmp_path)) == 4
+    for run in find_runs(tmp_path / "multirun", "sweep"):
+        assert len(read_manifest(run.folder).started) == 1
+        assert (run.folder / "train.log").read_text().count("training in") == 1
+    assert sum(log.count("test accuracy") for log in logs(tmp_path)) == 4
+
+
+@pytest.fixture
+def slurm(tmp_path_factory):
+    if reason := missing():
+        pytest.skip(reason)
+    with cluster(tmp_path_factory.mktemp("slurm")) as environment:
+        yield environment
+
+
+def queue(slurm: dict[str, str]) -> dict[str, str]:
+    """Return the state of every job, by the number in its array."""
+    command = ["squeue", "--noheader", "--array", "--states=all", "--format=%K %i %T"]
+    shown = ask(slurm, *command)
+    return {line.split()[0]: line for line in shown.splitlines()}
+
+
+def ask(slurm: dict[str, str], *command: str) -> str:
+    environment = {**os.environ, **slurm}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_slurm_requeues_what_it_stops_and_launching_again_finishes_the_rest(tmp_path, slurm):
+    words = (*LONG, "seed=0,1,2,3")
+    undisturbed = start(tmp_path / "a", *words)
+    assert finish(undisturbed)[0] == 0
+
+    folder = tmp_path / "b"
+    engine = ("hydra/launcher=slurm", "hydra.launcher.timeout_min=5")
+    sweep = start(folder, *words, *engine, **slurm)
+    wait_for(lambda: rows(folder, 0) > 1 and rows(folder, 1) > 1)
+    assert len(queue(slurm)) == 4
+    stopped, cancelled = (queue(slurm)[n].split()[1] for n in "01")
+    # As before its time is up; and as its user does who has had enough of it.
+    ask(slurm, "scancel", "--signal=USR2", stopped)
+    ask(slurm, "scancel", cancelled)
+    wait_for(lambda: "PENDING" in queue(slurm)["0"] and "CANCELLED" in queue(slurm)["1"])
+    assert 1 < rows(folder, 0) < 30
+    # Slurm leaves a job that was requeued alone for two minutes.
+    ask(slurm, "scontrol", "update", f"JobId={stopped}", "StartTime=now")
+    status, out, err = finish(sweep)
+    assert status == 1 and "seed=1: it ended without a result; Slurm says CANCELLED" in err
+    assert "done    3" in out and "failed    1" in out
+    resumed = logs(folder)[0]
+    assert "SIGUSR2: stopped" in resumed and "resuming in" in resumed
+
+    status, out, err = finish(start(folder, *words, *engine, **slurm))
+    assert status == 0, err
+    assert "done    1" in out and "skipped    3" in out
+    assert final_hashes(folder) == final_hashes(tmp_path / "a")
+
+
+def test_slurm_ends_its_jobs_at_ctrl_c(tmp_path: Path, slurm):
+    sweep = start(
+        tmp_path, *LONG, "trainer.max_epochs=400", "seed=0", "hydra/launcher=slurm", **slurm
+    )
+    wait_for(lambda: rows(tmp_path, 0) > 1)
+    sweep.send_signal(signal.SIGINT)
+    status, _, err = finish(sweep)
+    assert status == 130 and err.strip() == "interrupted"
+    assert all("CANCELLED" in line for line in queue(slurm).values())
+    (run,) = runs(tmp_path)
+    assert run.state == "interrupted" and not processes_of(tmp_path)
