@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from symscape.layers.fold import Geometry, folded_conv2d
 from symscape.symmetry.groups import KernelSize, Symmetry
 
 
@@ -41,6 +42,8 @@ class SymmetricConv2d(nn.Module):
     """
 
     orbits: Tensor
+    compute = "direct"
+    """direct: convolve with `weight`; fold: sum the inputs of each orbit first (`layers.fold`)."""
 
     def __init__(
         self,
@@ -59,6 +62,8 @@ class SymmetricConv2d(nn.Module):
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.groups = groups
         self.register_buffer("orbits", symmetry.orbits(kernel_size), persistent=False)
+        rows = self.orbits.view(kernel_size).tolist()
+        self.labels = tuple(tuple(row) for row in rows)
         self._make_kernel(out_channels, in_channels // groups)
         self._make_matrices(next(self.parameters()))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
@@ -81,6 +86,16 @@ class SymmetricConv2d(nn.Module):
     def weight(self) -> Tensor:
         """The effective kernel (O, I, kh, kw), channels-last."""
         raise NotImplementedError
+
+    @property
+    def orbit_values(self) -> Tensor:
+        """The value (O, d, I) that the effective kernel has on the taps of each orbit."""
+        raise NotImplementedError
+
+    def geometry(self, x: Tensor) -> Geometry:
+        """Return the convolution's geometry on images x (N, I * groups, H, W)."""
+        size = (x.shape[-2], x.shape[-1])
+        return Geometry(self.labels, size, self.stride, self.padding)
 
     @torch.no_grad()
     def start_from(self, kernel: Tensor, init: str) -> None:
@@ -107,6 +122,9 @@ class SymmetricConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve x (N, I * groups, H, W) with the effective kernel."""
+        if self.compute == "fold":
+            y = folded_conv2d(x, self.orbit_values, self.geometry(x), self.groups)
+            return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
         return functional.conv2d(
             x, self.weight, self.bias, self.stride, self.padding, 1, self.groups
         )

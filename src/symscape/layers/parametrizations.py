@@ -62,6 +62,11 @@ class TiedConv2d(SymmetricConv2d):
         taps = _Spread.apply(self.coordinates, self.basis, self.scale, self.orbits)
         return kernel_of_taps(taps, self.kernel_size)
 
+    @property
+    def orbit_values(self) -> Tensor:
+        """The coordinates, each scaled by its orbit's entries in U."""
+        return self.coordinates * self.scale
+
     def _store(self, taps: Tensor) -> None:
         self.coordinates.copy_(self.basis.T @ taps)
 
