@@ -12,6 +12,8 @@ exists as a whole, and nothing but x and u is kept for the gradients.
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -62,17 +64,22 @@ class Geometry:
 
     @cached_property
     def rows(self) -> list[list[tuple[int, tuple[int, ...]]]]:
-        """For each orbit the pairs (row, its columns in this row).
+        """For each orbit the pairs (row, its columns in this row)."""
+        rows: list[list[tuple[int, tuple[int, ...]]]] = [[] for _ in range(self.orbits)]
+        for row, labels in enumerate(self.labels):
+            for orbit in sorted(set(labels)):
+                columns = tuple(i for i, label in enumerate(labels) if label == orbit)
+                rows[orbit].append((row, columns))
+        return rows
 
-        Many rows have the same columns, whose sum is then made once: for rot90 a 3x3 kernel takes
-        5 passes over the images instead of 9.
+    @cached_property
+    def sums(self) -> list[tuple[int, ...]]:
+        """The distinct sets of several columns, each of which is summed once for all rows.
+
+        With them the fold of a 3x3 kernel under rot90 takes 6 passes over the images, not 10.
         """
-        found = [
-            (row, tuple(column for column, label in enumerate(labels) if label == orbit), orbit)
-            for orbit in range(self.orbits)
-            for row, labels in enumerate(self.labels)
-        ]
-        return [[(row, c) for row, c, o in found if o == orbit and c] for orbit in range(self.orbits)]
+        found = {columns for rows in self.rows for _, columns in rows if len(columns) > 1}
+        return sorted(found)
 
     def window(self, start: int, axis: int) -> slice:
         """Return where a tap meets the padded input, for all outputs along an axis."""
@@ -209,19 +216,53 @@ def _spread(u: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
     return dx
 
 
+class _Scratch(threading.local):
+    """Memory of a thread that folds are made in: fresh memory costs more than sums in it."""
+
+    def __init__(self) -> None:
+        self.memory: dict[torch.device, Tensor] = {}
+
+    def take(self, like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+        """Return uninitialised tensors, all of them valid until the next call."""
+        sizes = [-(-math.prod(shape) * like.element_size() // 64) * 64 for shape in shapes]
+        memory = self.memory.get(like.device)
+        if memory is None or len(memory) < sum(sizes):
+            # An ordinary tensor, also where inference mode asks first.
+            with torch.inference_mode(False):
+                memory = torch.empty(sum(sizes), dtype=torch.uint8, device=like.device)
+            self.memory[like.device] = memory
+        parts = memory[: sum(sizes)].split(sizes)
+        return [
+            part[: math.prod(shape) * like.element_size()].view(like.dtype).view(shape)
+            for part, shape in zip(parts, shapes, strict=True)
+        ]
+
+
+_scratch = _Scratch()
+
+
 def _blocks(x: Tensor, geometry: Geometry) -> Iterator[tuple[slice, Tensor]]:
-    """Yield parts of the batch and their folds (n, H', W', d, C), in memory that is used again."""
-    count, channels = len(x), x.shape[-1]
-    image = (*geometry.out_size, geometry.orbits, channels)
-    folded, padded = x.new_empty(0), x.new_empty(0)
-    for part in _parts(count, x.element_size() * torch.Size(image).numel()):
-        block = x[part]
-        if len(folded) != len(block):
-            folded = x.new_empty(len(block), *image)
-            padded = x.new_zeros(len(block), *geometry.padded, channels)
-        _pad(block, padded, geometry.padding)
-        _fold(padded, folded, geometry)
-        yield part, folded
+    """Yield parts of the batch and their folds (n, H', W', d, C), each valid until the next."""
+    channels = x.shape[-1]
+    (height, width), (padded_height, padded_width) = geometry.out_size, geometry.padded
+    folded = (height, width, geometry.orbits, channels)
+    parts = list(_parts(len(x), math.prod(folded) * x.element_size()))
+    if not parts:
+        return
+    images = max(part.stop - part.start for part in parts)
+    frame, out, plane, *sums = _scratch.take(
+        x,
+        (images, padded_height, padded_width, channels),
+        (images, *folded),
+        (images, height, width, channels),
+        *((images, padded_height, width, channels) for _ in geometry.sums),
+    )
+    _clear_margin(frame, geometry.padding)
+    for part in parts:
+        n = part.stop - part.start
+        _frame(x[part], frame[:n], geometry.padding)
+        _fold(frame[:n], out[:n], plane[:n], [each[:n] for each in sums], geometry)
+        yield part, out[:n]
 
 
 def _parts(count: int, size: int) -> Iterator[slice]:
@@ -231,34 +272,45 @@ def _parts(count: int, size: int) -> Iterator[slice]:
         yield slice(count * i // blocks, count * (i + 1) // blocks)
 
 
-def _pad(x: Tensor, padded: Tensor, padding: KernelSize) -> None:
-    """Copy x into its frame of zeros; where the padding is negative, the part of x in the frame."""
+def _clear_margin(frame: Tensor, padding: KernelSize) -> None:
     for axis, pad in enumerate(padding, start=1):
-        padded = padded.narrow(axis, max(pad, 0), padded.shape[axis] - 2 * max(pad, 0))
+        if pad > 0:
+            frame.narrow(axis, 0, pad).zero_()
+            frame.narrow(axis, frame.shape[axis] - pad, pad).zero_()
+
+
+def _frame(x: Tensor, frame: Tensor, padding: KernelSize) -> None:
+    """Copy x inside its margin of zeros; where the padding is negative, the part of x within."""
+    for axis, pad in enumerate(padding, start=1):
+        frame = frame.narrow(axis, max(pad, 0), frame.shape[axis] - 2 * max(pad, 0))
         x = x.narrow(axis, max(-pad, 0), x.shape[axis] - 2 * max(-pad, 0))
-    padded.copy_(x)
+    frame.copy_(x)
 
 
-def _fold(padded: Tensor, folded: Tensor, geometry: Geometry) -> None:
+def _fold(
+    frame: Tensor, out: Tensor, plane: Tensor, sums: Sequence[Tensor], geometry: Geometry
+) -> None:
     """Sum the taps of each orbit: along rows first, each set of columns once."""
-    sums: dict[tuple[int, ...], Tensor] = {}
+    along_rows = {}
+    for columns, total in zip(geometry.sums, sums, strict=True):
+        windows = [frame[:, :, geometry.window(column, 1)] for column in columns]
+        along_rows[columns] = _sum(windows, total, total)
     for orbit, rows in enumerate(geometry.rows):
-        for _, columns in rows:
-            if columns not in sums:
-                windows = [padded[:, :, geometry.window(column, 1)] for column in columns]
-                sums[columns] = windows[0] if len(columns) == 1 else _sum(windows)
-        terms = [sums[columns][:, geometry.window(row, 0)] for row, columns in rows]
-        if len(terms) == 1:
-            folded[..., orbit, :].copy_(terms[0])
-        else:
-            _sum(terms, folded[..., orbit, :])
+        terms = []
+        for row, columns in rows:
+            total = along_rows.get(columns, frame[:, :, geometry.window(columns[0], 1)])
+            terms.append(total[:, geometry.window(row, 0)])
+        _sum(terms, plane, out[..., orbit, :])
 
 
-def _sum(terms: Sequence[Tensor], out: Tensor | None = None) -> Tensor:
-    total = torch.add(terms[0], terms[1], out=out)
-    for term in terms[2:]:
-        total += term
-    return total
+def _sum(terms: Sequence[Tensor], partial: Tensor, out: Tensor) -> Tensor:
+    """Write a sum to `out`; partial sums to `partial`, as `out` is slow where its runs are short."""
+    first, *rest = terms
+    if not rest:
+        return out.copy_(first)
+    for term in rest[:-1]:
+        first = torch.add(first, term, out=partial)
+    return torch.add(first, rest[-1], out=out)
 
 
 def _zeros(like: Tensor) -> Tensor:
