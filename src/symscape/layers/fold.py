@@ -25,7 +25,7 @@ from torch import Tensor
 from symscape.symmetry.groups import KernelSize
 
 # Bytes of a block's fold: it is still in the cache when it is multiplied.
-BLOCK = 4 * 2**20
+BLOCK = 2 * 2**20
 
 
 @dataclass(frozen=True)
