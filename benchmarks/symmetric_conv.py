@@ -1,6 +1,6 @@
-"""One symmetric convolution, folded or direct, against nn.Conv2d of the same layout and precision.
+"""One symmetric convolution, direct or folded, against nn.Conv2d of the same precision and layout.
 
-Medians of one run, everything in turn. `product` is the matrix product of the fold alone: the limit.
+Medians of one run, everything in turn; beside them what the cost model of `layers.plan` estimates.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -15,7 +16,9 @@ from rich.table import Table
 from timing import seconds
 from torch import Tensor, nn
 
+from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.factory import ConvFactory, initialise
+from symscape.layers.plan import relative_cost
 from symscape.symmetry.groups import Symmetry
 
 # Input channels, output channels, height and width, stride: the 3x3 layers of both networks.
@@ -41,14 +44,15 @@ SHAPES = {
 }
 
 
-def layers(symmetry: str, inputs: int, filters: int, stride: int) -> dict[str, nn.Module]:
+def layers(symmetry: str, inputs: int, filters: int, stride: int) -> dict[str, Any]:
     """Return the layer as nn.Conv2d, as a direct and as a folded symmetric convolution."""
-    made = {}
+    made: dict[str, Any] = {}
     for name, obeys in (("vanilla", "vanilla"), ("direct", symmetry), ("fold", symmetry)):
         layer = ConvFactory(Symmetry(obeys))(inputs, filters, (3, 3), stride=stride)
         initialise(layer, 0)
         layer.to(memory_format=torch.channels_last)
-        layer.compute = name if name != "vanilla" else "direct"
+        if isinstance(layer, SymmetricConv2d):
+            layer.compute = name
         made[name] = layer
     return made
 
@@ -61,27 +65,28 @@ def passes(layer: nn.Module, x: Tensor, reduced: bool) -> dict[str, Callable[[],
             y: Tensor = layer(x)
         return y
 
-    def both() -> None:
-        y = forward()
-        y.backward(torch.ones((), dtype=y.dtype, device=y.device).expand_as(y).contiguous(
-            memory_format=torch.channels_last))  # type: ignore[no-untyped-call]
-
-    return {"forward": torch.no_grad()(forward), "forward + backward": both}
+    ones = torch.ones_like(forward()).detach()
+    wanted = [t for t in (x, *layer.parameters()) if t.requires_grad]
+    return {
+        "forward": torch.no_grad()(forward),
+        "training": lambda: torch.autograd.grad(forward(), wanted, ones),
+    }
 
 
 def compare(
-    symmetry: str, shape: tuple[int, int, int, int], batch: int, reduced: bool, rounds: int
+    symmetry: str, shape: tuple[int, int, int, int], batch: int, precision: str, rounds: int
 ) -> list[str]:
-    """Return a row: the shape, vanilla's milliseconds, the others relative to it."""
+    """Return a row: the shape, vanilla's milliseconds, the others relative to it, the estimate."""
     inputs, filters, side, stride = shape
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = torch.bfloat16 if reduced else torch.float32
+    dtype = getattr(torch, precision)
     x = torch.randn(batch, inputs, side, side, device=device, dtype=dtype)
     x = x.contiguous(memory_format=torch.channels_last).requires_grad_(inputs > 3)
+    made = layers(symmetry, inputs, filters, stride)
     calls = {
         (kind, name): call
-        for name, layer in layers(symmetry, inputs, filters, stride).items()
-        for kind, call in passes(layer.to(device), x, reduced).items()
+        for name, layer in made.items()
+        for kind, call in passes(layer.to(device), x, precision == "bfloat16").items()
     }
     times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     for i in range(rounds + 2):
@@ -90,11 +95,11 @@ def compare(
             if i >= 2:
                 times[key].append(taken)
     row = [f"{inputs} > {filters}, {side}x{side}" + (f" / {stride}" if stride > 1 else "")]
-    for kind in ("forward", "forward + backward"):
+    for kind in ("forward", "training"):
         vanilla = statistics.median(times[kind, "vanilla"])
         row += [f"{vanilla * 1e3:.2f}"]
         row += [f"{statistics.median(times[kind, n]) / vanilla:.2f}" for n in ("direct", "fold")]
-    return row
+    return [*row, f"{relative_cost(made['fold'], (side, side), precision):.2f}"]
 
 
 def main() -> None:
@@ -110,14 +115,15 @@ def main() -> None:
     for precision in arguments.precisions:
         title = f"{arguments.symmetry}, {precision}, batch {arguments.batch}"
         table = Table(title=f"{title}, {torch.get_num_threads()} threads")
-        for column in ("layer", "forward ms", "direct", "fold", "+ backward ms", "direct", "fold"):
+        kinds = [column for kind in ("forward", "training") for column in (kind, "direct", "fold")]
+        for column in ("layer, map / stride", *kinds, "estimate"):
             table.add_column(column, justify="right")
         for model in arguments.models:
             for shape in SHAPES[model]:
-                reduced = precision == "bfloat16"
-                table.add_row(
-                    *compare(arguments.symmetry, shape, arguments.batch, reduced, arguments.rounds)
+                row = compare(
+                    arguments.symmetry, shape, arguments.batch, precision, arguments.rounds
                 )
+                table.add_row(*row)
         console.print(table)
 
 

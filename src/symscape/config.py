@@ -52,12 +52,18 @@ class SymmetryConfig:
     """The group whose orbit sizes `random` copies."""
     seed: int = 0
     """Seed of the partition that `random` draws."""
+    compute: str = "auto"
+    """fold: sum the inputs of tied taps, then multiply once an orbit; direct: convolve with the
+    whole kernel; auto: layer by layer what is estimated to be faster. Equal up to rounding."""
+    explain: bool = False
+    """Print how each layer computes, and why."""
 
     def __post_init__(self) -> None:
         check_choice("symmetry", self.name, SYMMETRIES)
         check_choice("symmetry.parametrization", self.parametrization, PARAMETRIZATIONS)
         check_choice("symmetry.init", self.init, ("matched", "plain"))
         check_choice("symmetry.like", self.like, GROUPS)
+        check_choice("symmetry.compute", self.compute, ("auto", "direct", "fold"))
         check_number("symmetry.strength", self.strength, at_least=0)
         check_number("symmetry.seed", self.seed, at_least=0)
         for role in self.layers:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from symscape.layers.fold import Geometry, folded_conv2d
+from symscape.layers.fold import folded_conv2d
+from symscape.layers.stencil import Geometry
 from symscape.symmetry.groups import KernelSize, Symmetry
 
 
@@ -42,6 +43,8 @@ class SymmetricConv2d(nn.Module):
     """
 
     orbits: Tensor
+    foldable = True
+    """Whether every kernel that can be stored has equal taps in each orbit."""
     compute = "direct"
     """direct: convolve with `weight`; fold: sum the inputs of each orbit first (`layers.fold`)."""
 
@@ -92,9 +95,8 @@ class SymmetricConv2d(nn.Module):
         """The value (O, d, I) that the effective kernel has on the taps of each orbit."""
         raise NotImplementedError
 
-    def geometry(self, x: Tensor) -> Geometry:
-        """Return the convolution's geometry on images x (N, I * groups, H, W)."""
-        size = (x.shape[-2], x.shape[-1])
+    def geometry(self, size: KernelSize) -> Geometry:
+        """Return the convolution's geometry on images of this height and width."""
         return Geometry(self.labels, size, self.stride, self.padding)
 
     @torch.no_grad()
@@ -123,7 +125,8 @@ class SymmetricConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve x (N, I * groups, H, W) with the effective kernel."""
         if self.compute == "fold":
-            y = folded_conv2d(x, self.orbit_values, self.geometry(x), self.groups)
+            geometry = self.geometry((x.shape[-2], x.shape[-1]))
+            y = folded_conv2d(x, self.orbit_values, geometry, self.groups)
             return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
         return functional.conv2d(
             x, self.weight, self.bias, self.stride, self.padding, 1, self.groups

@@ -25,6 +25,7 @@ from symscape.training.checkpoint import LastCheckpoint, PlainCheckpointIO, whol
 from symscape.training.hardware import LIGHTNING_PRECISION, Hardware
 from symscape.training.loggers import Loggers
 from symscape.training.module import Classifier
+from symscape.training.plan import plan_network
 from symscape.training.progress import ProgressBar, epoch_line
 from symscape.training.recorder import Recorder, trajectory_steps
 
@@ -79,6 +80,18 @@ def fit(
         limit=config.trainer.limit_train_batches,
     )
     module = _module(config, data, len(train))
+    channels, height, width = data.train.images.shape[1:]
+    plan_network(
+        module.network,
+        (channels, height, width),
+        config.symmetry,
+        hardware,
+        folder,
+        resumed=checkpoint is not None,
+    )
+    if config.compile:
+        # In place: a wrapper would put `_orig_mod` into the weights' names.
+        module.network.compile()
     bar = ProgressBar(console, config.data.batch_size, metadata["name"])
     steps = trajectory_steps(config.trajectory, module.total_steps)
     images = min(len(data.train), len(train) * config.data.batch_size)
@@ -114,9 +127,6 @@ def _module(config: TrainConfig, data: ImageData, batches: int) -> Classifier:
         classes=len(data.classes),
         seed=config.seed,
     )
-    if config.compile:
-        # In place: a wrapper would put `_orig_mod` into the weights' names.
-        network.compile()
     return Classifier(
         network,
         classes=len(data.classes),
