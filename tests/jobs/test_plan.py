@@ -15,7 +15,7 @@ from symscape.training.recorder import Recorder
 from tests.jobs.tiny import tiny
 
 
-class Stop(Exception):
+class CrashError(Exception):
     """Ends a run between two epochs, as a crash does."""
 
 
@@ -25,10 +25,10 @@ def interrupted(config, monkeypatch) -> None:
 
     def stop(self, *arguments):
         if arguments[0].current_epoch == 1:
-            raise Stop
+            raise CrashError
         start(self, *arguments)
 
-    with monkeypatch.context() as patch, pytest.raises(Stop):
+    with monkeypatch.context() as patch, pytest.raises(CrashError):
         patch.setattr(Recorder, "on_train_epoch_start", stop)
         train(config)
 
