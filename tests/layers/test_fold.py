@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from symscape.config import SYMMETRIES
-from symscape.layers import stencil
+from symscape.layers import workers
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.effective import effective_state
 from symscape.layers.factory import ConvFactory, initialise
@@ -116,7 +116,7 @@ def test_blocks_of_the_batch_change_nothing(monkeypatch):
         x = random(7, 4, 9, 8)
         references = everything(whole.double(), x)
         with monkeypatch.context() as patch:
-            patch.setattr(stencil, "BLOCK", 2 * 3 * 72 * 4 * 8)
+            patch.setattr(workers, "BLOCK", 2 * 3 * 72 * 4 * 8)
             for value, reference in zip(everything(parted.double(), x), references, strict=True):
                 assert error(value, reference) < 1e-13
 

@@ -11,12 +11,14 @@ Nothing but x and u is kept for the gradients.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from symscape.layers.stencil import Geometry, folds, parts_of
+from symscape.layers.stencil import Geometry, fold_size, folds
+from symscape.layers.workers import on_all_cores
 
 
 def folded_conv2d(x: Tensor, orbit_values: Tensor, geometry: Geometry, groups: int = 1) -> Tensor:
@@ -51,8 +53,12 @@ class _Convolution(torch.autograd.Function):
         """Fold x, multiply by u."""
         y = x.new_empty(len(x), *geometry.out_size, len(u))
         matrix = u.flatten(1).T
-        for part, folded in folds(x, geometry):
-            _multiply(folded.flatten(3), matrix, y[part])
+
+        def work(blocks: list[slice]) -> None:
+            for block, folded in folds(x, geometry, blocks):
+                torch.mm(_matrix(folded), matrix, out=y[block].flatten(0, 2))
+
+        on_all_cores(len(x), fold_size(x, geometry), x.device, work)
         return y
 
     @staticmethod
@@ -112,22 +118,33 @@ def _adjoints_of_folded_gradient(
     filters, orbits, inputs = u.shape
     matrix = u.transpose(0, 1).reshape(orbits * filters, inputs)
     dx = g.new_empty(len(g), *geometry.out_size, inputs)
-    du = None if x is None else _zeros(matrix)
-    for part, folded in folds(g, geometry):
-        columns = folded.flatten(3)
-        _multiply(columns, matrix, dx[part])
-        if x is not None and du is not None:
-            du += columns.flatten(0, 2).T @ x[part].flatten(0, 2)
-    if du is not None:
-        du = du.to(g.dtype).view(orbits, filters, inputs).transpose(0, 1)
-    return dx, du
+
+    def work(blocks: list[slice]) -> Tensor:
+        du = _sum_of(matrix)
+        for block, folded in folds(g, geometry, blocks):
+            columns = _matrix(folded)
+            torch.mm(columns, matrix, out=dx[block].flatten(0, 2))
+            if x is not None:
+                du += columns.T @ x[block].flatten(0, 2)
+        return du
+
+    du = reduce(torch.add, on_all_cores(len(g), fold_size(g, geometry), g.device, work))
+    if x is None:
+        return dx, None
+    return dx, du.to(g.dtype).view(orbits, filters, inputs).transpose(0, 1)
 
 
 def _gradient_of_folded_input(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
-    du = _zeros(g.new_empty(g.shape[-1], geometry.orbits * x.shape[-1]))
-    for part, folded in folds(x, geometry):
-        du += g[part].flatten(0, 2).T @ folded.flatten(3).flatten(0, 2)
-    return du.to(g.dtype).view(len(du), geometry.orbits, -1)
+    filters, inputs = g.shape[-1], x.shape[-1]
+
+    def work(blocks: list[slice]) -> Tensor:
+        du = _sum_of(g.new_empty(filters, geometry.orbits * inputs))
+        for block, folded in folds(x, geometry, blocks):
+            du += g[block].flatten(0, 2).T @ _matrix(folded)
+        return du
+
+    du = reduce(torch.add, on_all_cores(len(x), fold_size(x, geometry), x.device, work))
+    return du.to(g.dtype).view(filters, geometry.orbits, inputs)
 
 
 def _spread(u: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
@@ -135,24 +152,27 @@ def _spread(u: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
     _, orbits, inputs = u.shape
     (top, left), (height, width) = geometry.padding, geometry.size
     dx = g.new_empty(len(g), height, width, inputs)
-    pixels = geometry.out_size[0] * geometry.out_size[1]
-    for part in parts_of(len(g), pixels * orbits * inputs * g.element_size()):
-        product = torch.matmul(g[part], u.flatten(1))
-        product = product.view(*product.shape[:3], orbits, inputs)
-        padded = _zeros(g.new_empty(len(product), *geometry.padded, inputs))
-        for row, labels in enumerate(geometry.labels):
-            for column, orbit in enumerate(labels):
-                at = (slice(None), geometry.window(row, 0), geometry.window(column, 1))
-                padded[at] += product[..., orbit, :]
-        dx[part] = padded[:, top : top + height, left : left + width]
+
+    def work(blocks: list[slice]) -> None:
+        for block in blocks:
+            product = torch.matmul(g[block], u.flatten(1))
+            product = product.view(*product.shape[:3], orbits, inputs)
+            padded = g.new_zeros(len(product), *geometry.padded, inputs)
+            for row, labels in enumerate(geometry.labels):
+                for column, orbit in enumerate(labels):
+                    window = padded[:, geometry.window(row, 0), geometry.window(column, 1)]
+                    window += product[..., orbit, :]
+            dx[block] = padded[:, top : top + height, left : left + width]
+
+    on_all_cores(len(g), fold_size(dx, geometry), g.device, work)
     return dx
 
 
-def _zeros(like: Tensor) -> Tensor:
+def _matrix(folded: Tensor) -> Tensor:
+    """View a fold (n, H, W, d, C) as pixels x orbits and channels."""
+    return folded.flatten(3).flatten(0, 2)
+
+
+def _sum_of(like: Tensor) -> Tensor:
     """Return zeros in the type in which gradients are summed: float32 at least."""
     return torch.zeros_like(like, dtype=torch.promote_types(like.dtype, torch.float32))
-
-
-def _multiply(pixels: Tensor, matrix: Tensor, out: Tensor) -> None:
-    """Write pixels (n, H, W, K) times a matrix (K, O) to out (n, H, W, O)."""
-    torch.mm(pixels.flatten(0, 2), matrix, out=out.flatten(0, 2))

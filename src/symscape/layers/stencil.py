@@ -1,8 +1,8 @@
 """The fold: for every orbit of taps, the sum of the inputs that its taps meet.
 
 F[p, r, i] = sum of x[s p + t, i] over the taps t of orbit r, with s the stride. Images are
-(N, H, W, C), the layout in which pixels x channels is a matrix. The batch is folded in blocks that
-stay in the cache until they are multiplied, so F never exists as a whole.
+(N, H, W, C), the layout in which pixels x channels is a matrix. The batch is folded in blocks, so F
+never exists as a whole.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ import torch
 from torch import Tensor
 
 from symscape.symmetry.groups import KernelSize
-
-# Bytes of a block's fold.
-BLOCK = 2 * 2**20
 
 
 @dataclass(frozen=True)
@@ -119,15 +116,20 @@ class _Scratch(threading.local):
 _scratch = _Scratch()
 
 
-def folds(x: Tensor, geometry: Geometry) -> Iterator[tuple[slice, Tensor]]:
-    """Yield parts of the batch and their folds (n, H', W', d, C), each valid until the next."""
-    channels = x.shape[-1]
-    (height, width), (padded_height, padded_width) = geometry.out_size, geometry.padded
-    folded = (height, width, geometry.orbits, channels)
-    parts = list(parts_of(len(x), math.prod(folded) * x.element_size()))
-    if not parts:
-        return
-    images = max(part.stop - part.start for part in parts)
+def fold_size(x: Tensor, geometry: Geometry) -> int:
+    """Return the bytes of one image's fold."""
+    return math.prod(_fold_shape(x, geometry)) * x.element_size()
+
+
+def _fold_shape(x: Tensor, geometry: Geometry) -> tuple[int, ...]:
+    return (*geometry.out_size, geometry.orbits, x.shape[-1])
+
+
+def folds(x: Tensor, geometry: Geometry, blocks: list[slice]) -> Iterator[tuple[slice, Tensor]]:
+    """Yield each block and its fold (n, H', W', d, C), which is valid until the next."""
+    height, width, _, channels = folded = _fold_shape(x, geometry)
+    padded_height, padded_width = geometry.padded
+    images = max((block.stop - block.start for block in blocks), default=0)
     frame, out, plane, *sums = _scratch.take(
         x,
         (images, padded_height, padded_width, channels),
@@ -136,18 +138,11 @@ def folds(x: Tensor, geometry: Geometry) -> Iterator[tuple[slice, Tensor]]:
         *((images, padded_height, width, channels) for _ in geometry.sums),
     )
     _clear_margin(frame, geometry.padding)
-    for part in parts:
-        n = part.stop - part.start
-        _frame(x[part], frame[:n], geometry.padding)
+    for block in blocks:
+        n = block.stop - block.start
+        _frame(x[block], frame[:n], geometry.padding)
         _fold(frame[:n], out[:n], plane[:n], [each[:n] for each in sums], geometry)
-        yield part, out[:n]
-
-
-def parts_of(count: int, size: int) -> Iterator[slice]:
-    """Yield parts of `count` images of `size` bytes, about a block each and about equal."""
-    blocks = min(count, -(-count * size // BLOCK))
-    for i in range(blocks):
-        yield slice(count * i // blocks, count * (i + 1) // blocks)
+        yield block, out[:n]
 
 
 def _clear_margin(frame: Tensor, padding: KernelSize) -> None:
