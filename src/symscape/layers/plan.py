@@ -89,6 +89,17 @@ def relative_cost(layer: SymmetricConv2d, size: KernelSize, precision: str) -> f
     return (3 * PRODUCT * layer.dimension * products + moved) / direct
 
 
+def forward_cost(geometry: Geometry, inputs: int, filters: int, precision: str) -> float:
+    """Return the estimated time of a folded forward pass relative to the direct one.
+
+    NaN where there is no estimate: float64.
+    """
+    products = math.prod(geometry.out_size) * inputs * filters
+    moved = MOVED.get(precision, math.nan) * inputs * geometry.work
+    folded = PRODUCT * geometry.orbits * products + moved
+    return folded / (math.prod(geometry.kernel_size) * products)
+
+
 def _moved(geometry: Geometry, inputs: int, filters: int) -> int:
     """Return the elements of an image that folds write in a training step."""
     if geometry.stride == 1:
