@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.factory import ConvFactory, initialise
-from symscape.layers.plan import relative_cost
+from symscape.layers.plan import training_cost
 from symscape.symmetry.groups import Symmetry
 
 # Input channels, output channels, height and width, stride: the 3x3 layers of both networks.
@@ -99,7 +99,8 @@ def compare(
         vanilla = statistics.median(times[kind, "vanilla"])
         row += [f"{vanilla * 1e3:.2f}"]
         row += [f"{statistics.median(times[kind, n]) / vanilla:.2f}" for n in ("direct", "fold")]
-    return [*row, f"{relative_cost(made['fold'], (side, side), precision):.2f}"]
+    estimate = training_cost(made["fold"], (side, side), batch, precision)
+    return [*row, f"{estimate:.2f}"]
 
 
 def main() -> None:

@@ -100,7 +100,7 @@ def planned_network(config: TrainConfig, hardware: Hardware) -> nn.Module:
     """Return the config's network, its layers computing as a run would plan them."""
     network = build_network(config.model, config.symmetry, in_channels=3, classes=10, seed=0)
     plan = make_plan(
-        network, IMAGE, config.symmetry.compute, hardware.precision, hardware.device.type
+        network, (BATCH, *IMAGE), config.symmetry.compute, hardware.precision, hardware.device.type
     )
     apply_plan(network, {layer.name: layer.compute for layer in plan})
     return network

@@ -16,7 +16,7 @@ from symscape.symmetry.groups import Symmetry
 
 
 def plain(name: str, seed: int = 0) -> nn.Module:
-    model, obeys = ModelConfig("resnet20", width=32), SymmetryConfig(name)
+    model, obeys = ModelConfig("resnet20", width=64), SymmetryConfig(name)
     built = build_network(model, obeys, in_channels=3, classes=10, seed=seed)
     return effective_network(built).eval()
 
@@ -57,7 +57,7 @@ def test_the_line_between_two_runs_of_a_symmetry_is_folded(folded):
     a, b, network = plain("rot90"), plain("rot90", 1), plain("vanilla")
     reference = copy.deepcopy(network)
     fold_evaluations(network, "float32")
-    x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     network(x)
     assert not folded
     for alpha in (0.0, 0.3, 1.0):
@@ -69,7 +69,7 @@ def test_the_line_between_two_runs_of_a_symmetry_is_folded(folded):
             each.load_state_dict(state)
         count = len(folded)
         torch.testing.assert_close(network(x), reference(x), rtol=1e-4, atol=1e-4)
-        assert len(folded) - count > 10
+        assert len(folded) - count > 5
     network.load_state_dict(plain("vanilla").state_dict())
     count = len(folded)
     network(x)
@@ -80,7 +80,7 @@ def test_gradients_are_those_of_every_tap(folded):
     network = plain("d4")
     reference = copy.deepcopy(network)
     fold_evaluations(network, "float32")
-    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     for each in (network, reference):
         each(x).square().sum().backward()
     assert not folded
@@ -95,7 +95,7 @@ def test_bias_stride_and_inference_mode(folded):
     with torch.inference_mode(False), torch.no_grad():
         network = nn.Sequential(conv.plain())
         network[0].bias.normal_(generator=torch.Generator().manual_seed(0))
-    x = torch.randn(2, 64, 9, 8, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(32, 64, 9, 8, generator=torch.Generator().manual_seed(0))
     expected = network(x)
     fold_evaluations(network, "float32")
     torch.testing.assert_close(network(x), expected, rtol=1e-4, atol=1e-4)

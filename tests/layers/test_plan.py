@@ -9,7 +9,7 @@ from symscape.config import ModelConfig, SymmetryConfig
 from symscape.layers.plan import apply_plan, make_plan
 from symscape.models.build import build_network
 
-IMAGE = (3, 32, 32)
+BATCH = (128, 3, 32, 32)
 
 
 def network(model: str = "resnet18", **symmetry) -> torch.nn.Module:
@@ -18,7 +18,7 @@ def network(model: str = "resnet18", **symmetry) -> torch.nn.Module:
 
 
 def plan(built: torch.nn.Module, compute="auto", precision="float32", device="cpu"):
-    return make_plan(built, IMAGE, compute, precision, device)
+    return make_plan(built, BATCH, compute, precision, device)
 
 
 def test_wide_layers_on_small_maps_fold_and_the_stem_does_not():
@@ -68,7 +68,7 @@ def test_without_an_estimate_layers_stay_direct(changes):
 def test_an_applied_plan_is_what_the_layers_do():
     built = network("resnet20")
     chosen = {p.name: "fold" for p in plan(built)}
-    x = torch.randn(2, *IMAGE, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, *BATCH[1:], generator=torch.Generator().manual_seed(0))
     built.eval()
     direct = built(x)
     apply_plan(built, chosen)

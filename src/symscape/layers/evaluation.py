@@ -63,8 +63,8 @@ class _Evaluation:
             return nn.Conv2d.forward(conv, x)
         top, left = (int(p) for p in conv.padding)
         geometry = Geometry(self.labels, (x.shape[-2], x.shape[-1]), conv.stride[0], (top, left))
-        cost = forward_cost(geometry, conv.in_channels, conv.out_channels, self.precision)
-        if not cost < WORTH:
+        sizes = (conv.in_channels, conv.out_channels, len(x))
+        if not forward_cost(geometry, *sizes, self.precision) < WORTH:
             return nn.Conv2d.forward(conv, x)
         flat = [label for row in self.labels for label in row]
         first = [flat.index(orbit) for orbit in range(geometry.orbits)]

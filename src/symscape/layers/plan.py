@@ -21,13 +21,18 @@ from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.stencil import Geometry
 from symscape.symmetry.groups import KernelSize
 
-# Fitted to benchmarks/symmetric_conv.py on two cores with AVX512.
+# Fitted to benchmarks/symmetric_conv.py on two cores with AVX512, in multiplications of a direct
+# convolution in float32 and bfloat16.
 PRODUCT = 1.4
 """A multiplication in the product of a fold."""
 DIRECT_GRADIENTS = 2.25
 """Both gradients of a direct convolution relative to its forward pass."""
 MOVED = {"float32": 20.0, "bfloat16": 30.0}
-"""One element that a fold writes."""
+"""An element that a fold writes."""
+RUN = {"float32": 200.0, "bfloat16": 1500.0}
+"""A pixel that it writes: its channels are a run of their own."""
+CALL = {"float32": 3e7, "bfloat16": 6e7}
+"""A pass over a batch, forward or one gradient, however small."""
 WORTH = 0.9
 """The relative time below which a layer folds."""
 
@@ -46,20 +51,21 @@ class LayerPlan:
 
 
 def make_plan(
-    network: nn.Module, image: tuple[int, int, int], compute: str, precision: str, device: str
+    network: nn.Module, batch: tuple[int, int, int, int], compute: str, precision: str, device: str
 ) -> list[LayerPlan]:
     """Return the plan of every symmetric convolution, in the order in which they compute.
 
     Args:
         network: on the CPU; one image passes through it in eval mode.
-        image: channels, height and width of what it will see.
+        batch: shape (N, C, H, W) of what it will see.
         compute: auto, direct or fold; kernels that are not tied stay direct.
         precision: float32, bfloat16 or float64.
         device: type of the device: cpu or cuda.
     """
     plans = []
-    for name, layer, size in _layers(network, image):
-        estimate = relative_cost(layer, size, precision) if device == "cpu" else math.nan
+    for name, layer, size in _layers(network, batch[1:]):
+        known = device == "cpu"
+        estimate = training_cost(layer, size, batch[0], precision) if known else math.nan
         chosen = ("fold" if estimate < WORTH else "direct") if compute == "auto" else compute
         height, width = layer.kernel_size
         plans.append(
@@ -75,41 +81,46 @@ def make_plan(
     return plans
 
 
-def relative_cost(layer: SymmetricConv2d, size: KernelSize, precision: str) -> float:
+def training_cost(layer: SymmetricConv2d, size: KernelSize, images: int, precision: str) -> float:
     """Return the estimated training time of the folded layer relative to the direct one.
 
     NaN where there is no estimate: grouped channels, kernels that are not tied, float64.
     """
     if precision not in MOVED or layer.groups > 1 or not layer.foldable:
         return math.nan
-    geometry = layer.geometry(size)
-    products = math.prod(geometry.out_size) * layer.in_channels * layer.out_channels
-    direct = (1 + DIRECT_GRADIENTS) * layer.taps * products
-    moved = MOVED[precision] * _moved(geometry, layer.in_channels, layer.out_channels)
-    return (3 * PRODUCT * layer.dimension * products + moved) / direct
+    geometry, inputs, filters = layer.geometry(size), layer.in_channels, layer.out_channels
+    products = math.prod(geometry.out_size) * inputs * filters
+    if geometry.stride == 1:
+        moved = _moved(inputs, geometry.work, precision)
+        moved += _moved(filters, geometry.reflected().work, precision)
+    else:
+        spread = layer.taps * math.prod(geometry.out_size) + 2 * math.prod(geometry.padded)
+        moved = _moved(inputs, 2 * geometry.work + spread, precision)
+    folded = 3 * (PRODUCT * geometry.orbits * products + CALL[precision] / images) + moved
+    return folded / ((1 + DIRECT_GRADIENTS) * layer.taps * products)
 
 
-def forward_cost(geometry: Geometry, inputs: int, filters: int, precision: str) -> float:
+def forward_cost(
+    geometry: Geometry, inputs: int, filters: int, images: int, precision: str
+) -> float:
     """Return the estimated time of a folded forward pass relative to the direct one.
 
     NaN where there is no estimate: float64.
     """
+    if precision not in MOVED:
+        return math.nan
     products = math.prod(geometry.out_size) * inputs * filters
-    moved = MOVED.get(precision, math.nan) * inputs * geometry.work
-    folded = PRODUCT * geometry.orbits * products + moved
+    moved = _moved(inputs, geometry.work, precision)
+    folded = PRODUCT * geometry.orbits * products + CALL[precision] / images + moved
     return folded / (math.prod(geometry.kernel_size) * products)
 
 
-def _moved(geometry: Geometry, inputs: int, filters: int) -> int:
-    """Return the elements of an image that folds write in a training step."""
-    if geometry.stride == 1:
-        return inputs * geometry.work + filters * geometry.reflected().work
-    spread = math.prod(geometry.kernel_size) * math.prod(geometry.out_size)
-    return inputs * (2 * geometry.work + spread + 2 * math.prod(geometry.padded))
+def _moved(channels: int, pixels: int, precision: str) -> float:
+    return pixels * (MOVED[precision] * channels + RUN[precision])
 
 
 def _layers(
-    network: nn.Module, image: tuple[int, int, int]
+    network: nn.Module, image: tuple[int, ...]
 ) -> list[tuple[str, SymmetricConv2d, KernelSize]]:
     """Return the symmetric convolutions with the height and width of what they see."""
     found: list[tuple[str, SymmetricConv2d, KernelSize]] = []

@@ -83,7 +83,7 @@ def fit(
     channels, height, width = data.train.images.shape[1:]
     plan_network(
         module.network,
-        (channels, height, width),
+        (config.data.batch_size, channels, height, width),
         config.symmetry,
         hardware,
         folder,

@@ -22,7 +22,7 @@ log = logging.getLogger("symscape")
 
 def plan_network(
     network: nn.Module,
-    image: tuple[int, int, int],
+    batch: tuple[int, int, int, int],
     config: SymmetryConfig,
     hardware: Hardware,
     folder: Path,
@@ -35,7 +35,7 @@ def plan_network(
 
     Args:
         network: the run's, on the CPU.
-        image: channels, height and width.
+        batch: shape (N, C, H, W) of what it trains on.
         config: with `compute` and `explain`.
         hardware: that the run trains on.
         folder: of the run.
@@ -44,7 +44,7 @@ def plan_network(
     Raises:
         SymscapeError: the kept plan is damaged or of another network.
     """
-    plans = make_plan(network, image, config.compute, hardware.precision, hardware.device.type)
+    plans = make_plan(network, batch, config.compute, hardware.precision, hardware.device.type)
     chosen = {plan.name: plan.compute for plan in plans}
     path = folder / "plan.json"
     if resumed and config.compute == "auto":
