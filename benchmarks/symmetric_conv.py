@@ -5,6 +5,8 @@ Medians of one run, everything in turn; beside them what the cost model of `laye
 
 from __future__ import annotations
 
+import symscape  # noqa: F401  # isort: skip  # before torch: it sets how threads wait
+
 import argparse
 import statistics
 from collections.abc import Callable

@@ -12,6 +12,8 @@ peak memory. Images are random: speed does not depend on what they show.
 
 from __future__ import annotations
 
+import symscape  # noqa: F401  # isort: skip  # before torch: it sets how threads wait
+
 import argparse
 import csv
 import math
