@@ -54,7 +54,8 @@ class SymmetryConfig:
     """Seed of the partition that `random` draws."""
     compute: str = "auto"
     """fold: sum the inputs of tied taps, then multiply once an orbit; direct: convolve with the
-    whole kernel; auto: layer by layer what is estimated to be faster. Equal up to rounding."""
+    whole kernel; auto: layer by layer what is estimated to be faster on a CPU, direct elsewhere and
+    under `compile`. Equal up to rounding."""
     explain: bool = False
     """Print how each layer computes, and why."""
 
@@ -238,6 +239,8 @@ class TrainConfig:
         check_study(self.study)
         if self.data.name == "folder" and not self.data.root:
             raise ConfigError("data.root", self.data.root, "data=folder needs data.root=PATH")
+        if self.compile and self.symmetry.compute == "fold":
+            raise ConfigError("symmetry.compute", "fold", "compile=true takes auto or direct")
         self._check_kernel()
 
     def _check_kernel(self) -> None:

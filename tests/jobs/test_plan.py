@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from symscape.config import SymmetryConfig
-from symscape.errors import SymscapeError
+from symscape.errors import ConfigError, SymscapeError
 from symscape.jobs import train as job
 from symscape.jobs.train import train
 from symscape.runs.find import weights_path
@@ -85,3 +85,8 @@ def test_explain_prints_every_layer(tmp_path):
     said = capture.get() + (result.folder / "train.log").read_text()
     assert said.count("stages.2.2.conv2") == 2
     assert "3 of 9" in said and "16 > 16, 3x3 / 1" in said
+
+
+def test_a_compiled_network_is_the_compiler_s(tmp_path):
+    with pytest.raises(ConfigError, match=r"symmetry\.compute=fold: compile=true takes"):
+        replace(with_compute(tiny(tmp_path), "fold"), compile=True)

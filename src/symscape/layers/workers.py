@@ -35,10 +35,12 @@ def on_all_cores(
     Args:
         count: images of the batch.
         size: bytes that an image takes in a block.
-        device: where the work is; other devices than a CPU get all blocks in one call.
+        device: where the work is; other devices than a CPU get the batch as one block.
         work: takes a list of blocks, computes without gradients.
     """
-    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    if device.type != "cpu":
+        return [work([slice(0, count)] if count else [])]
+    threads = torch.get_num_threads()
     if count * size < SMALL or threads == 1 or count < threads:
         return [work(_blocks(0, count, size))]
     edges = [count * i // threads for i in range(threads + 1)]

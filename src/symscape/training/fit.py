@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,15 +80,7 @@ def fit(
         limit=config.trainer.limit_train_batches,
     )
     module = _module(config, data, len(train))
-    channels, height, width = data.train.images.shape[1:]
-    plan_network(
-        module.network,
-        (config.data.batch_size, channels, height, width),
-        config.symmetry,
-        hardware,
-        folder,
-        resumed=checkpoint is not None,
-    )
+    _plan(config, data, hardware, folder, module.network, resumed=checkpoint is not None)
     if config.compile:
         # In place: a wrapper would put `_orig_mod` into the weights' names.
         module.network.compile()
@@ -135,6 +127,22 @@ def _module(config: TrainConfig, data: ImageData, batches: int) -> Classifier:
         scheduler=config.scheduler,
         penalty=config.symmetry.strength if config.symmetry.parametrization == "penalty" else 0.0,
     )
+
+
+def _plan(
+    config: TrainConfig,
+    data: ImageData,
+    hardware: Hardware,
+    folder: Path,
+    network: nn.Module,
+    *,
+    resumed: bool,
+) -> None:
+    channels, height, width = data.train.images.shape[1:]
+    batch = (config.data.batch_size, channels, height, width)
+    # A compiled network is the compiler's.
+    symmetry = replace(config.symmetry, compute="direct") if config.compile else config.symmetry
+    plan_network(network, batch, symmetry, hardware, folder, resumed=resumed)
 
 
 def _trainer(
