@@ -12,6 +12,8 @@ On scikit-learn's digits, with networks trained for a few steps. Each ratio is f
 
 from __future__ import annotations
 
+import symscape  # noqa: F401  # isort: skip  # before torch: it sets how threads wait
+
 import argparse
 import statistics
 import time

@@ -6,26 +6,34 @@
     projected by averaging group images in every forward pass
 
 All three train in turn, `--rounds` times, in one process; medians are compared. Then the training
-step of every tied symmetry against vanilla's, bare loops in turn. Images are random: speed does
-not depend on what they show.
+step of every tied symmetry against vanilla's, bare loops in turn, with the multiplications and the
+peak memory. Images are random: speed does not depend on what they show.
 """
 
 from __future__ import annotations
 
+import symscape  # noqa: F401  # isort: skip  # before torch: it sets how threads wait
+
 import argparse
 import csv
+import math
 import random
+import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
 import usual_way
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor, nn
 from torch.nn import functional
 
 from symscape.config import (
@@ -37,6 +45,8 @@ from symscape.config import (
     TrainerConfig,
 )
 from symscape.data.images import ImageData, ImageSet
+from symscape.layers.conv import SymmetricConv2d
+from symscape.layers.plan import apply_plan, make_plan
 from symscape.models.build import build_network
 from symscape.models.resnet import STAGES
 from symscape.training.fit import fit
@@ -44,6 +54,8 @@ from symscape.training.hardware import Hardware, resolve_hardware
 
 WIDTHS = {"resnet20": 16, "resnet18": 64}
 BATCH = 128
+IMAGE = (3, 32, 32)
+TIED = ("hflip", "vflip", "hvflip", "rot180", "diag", "rot90", "d4", "random")
 
 
 def random_images(count: int) -> ImageData:
@@ -86,14 +98,23 @@ def whole_stack(config: TrainConfig, data: ImageData, hardware: Hardware) -> flo
             return float(list(csv.DictReader(file))[-1]["images_per_second"])
 
 
+def planned_network(config: TrainConfig, hardware: Hardware) -> nn.Module:
+    """Return the config's network, its layers computing as a run would plan them."""
+    network = build_network(config.model, config.symmetry, in_channels=3, classes=10, seed=0)
+    plan = make_plan(
+        network, (BATCH, *IMAGE), config.symmetry.compute, hardware.precision, hardware.device.type
+    )
+    apply_plan(network, {layer.name: layer.compute for layer in plan})
+    return network
+
+
 def bare_step(config: TrainConfig, hardware: Hardware) -> Callable[[], None]:
     """Return (b): one training step of the config's network on one resident batch."""
     device = hardware.device
     # (a) trains deterministically on a GPU; the limit need not.
     torch.use_deterministic_algorithms(False)
     torch.backends.cudnn.benchmark = True
-    network = build_network(config.model, config.symmetry, in_channels=3, classes=10, seed=0)
-    network.to(device)
+    network = planned_network(config, hardware).to(device)
     images = torch.randn(BATCH, 3, 32, 32, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, 10, (BATCH,), device=device)
@@ -157,25 +178,70 @@ def compare(model: str, steps: int, rounds: int, hardware: Hardware, console: Co
     )
 
 
-def compare_symmetries(model: str, steps: int, hardware: Hardware, console: Console) -> None:
-    """Print the time of a training step of each tied symmetry relative to vanilla's.
+def multiplications(network: nn.Module) -> float:
+    """Return the multiplications of all convolutions in the forward pass of one image."""
+    counts = []
+
+    def count(module: Any, _: object, y: Tensor) -> None:
+        folds = isinstance(module, SymmetricConv2d) and module.compute == "fold"
+        taps = module.dimension if folds else math.prod(module.kernel_size)
+        counts.append(y.numel() * module.in_channels // module.groups * taps)
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | SymmetricConv2d):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, *IMAGE))
+    return float(sum(counts))
+
+
+def peak_memory(config: TrainConfig, hardware: Hardware) -> float:
+    """Return the peak memory in MiB that training steps add to a process of their own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(_added_memory, config, hardware).result()
+
+
+def _added_memory(config: TrainConfig, hardware: Hardware) -> float:
+    if hardware.accelerator == "gpu":
+        step = bare_step(config, hardware)
+        seconds_a_step(step, 3, hardware)
+        return torch.cuda.max_memory_allocated() / 2**20
+    # What a first, small convolution loads is not the step's.
+    torch.nn.Conv2d(3, 3, 3)(torch.randn(1, 3, 8, 8)).sum().backward()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds_a_step(bare_step(config, hardware), 3, hardware)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+
+
+def compare_symmetries(
+    model: str, symmetries: list[str], steps: int, hardware: Hardware, console: Console
+) -> None:
+    """Print a training step of each tied symmetry relative to vanilla's.
 
     One step of each in turn, in a random order: a machine whose speed drifts treats all alike.
     """
-    names = ["vanilla", "hflip", "vflip", "hvflip", "rot180", "diag", "rot90", "d4", "random"]
     # Vanilla twice: how far apart two equal networks come out is the error of the others.
-    loops = [bare_step(config_of(model, name), hardware) for name in [*names, "vanilla"]]
+    names = ["vanilla", *symmetries, "vanilla"]
+    configs = [config_of(model, name) for name in names]
+    loops = [bare_step(config, hardware) for config in configs]
     times: list[list[float]] = [[] for _ in loops]
     order = random.Random(0)
     for _ in range(steps):
         for i in order.sample(range(len(loops)), len(loops)):
             times[i].append(seconds_a_step(loops[i], 1, hardware, warm_up=0))
-    table = Table(title=f"{model}: step relative to vanilla (to reach: 1.03)")
-    for column in ("symmetry", "ms median", "ratio of medians"):
+    loops.clear()
+    columns = {
+        "step": [statistics.median(values[2:]) for values in times],
+        "multiplications": [multiplications(planned_network(c, hardware)) for c in configs],
+        "peak memory": [peak_memory(config, hardware) for config in configs],
+    }
+    table = Table(title=f"{model}, batch {BATCH}, {hardware.precision}: relative to vanilla")
+    for column in ("symmetry", "ms median", *columns):
         table.add_column(column, justify="right")
-    medians = [statistics.median(values[2:]) for values in times]
-    for name, median in zip([*names, "vanilla again"], medians, strict=True):
-        table.add_row(name, f"{median * 1e3:.1f}", f"{median / medians[0]:.3f}")
+    names[-1] = "vanilla again"
+    for i, name in enumerate(names):
+        row = [f"{values[i] / values[0]:.3f}" for values in columns.values()]
+        table.add_row(name, f"{columns['step'][i] * 1e3:.1f}", *row)
     console.print(table)
 
 
@@ -186,6 +252,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=None, help="steps an epoch and a timing")
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--symmetries", nargs="+", default=list(TIED), choices=list(TIED))
     parser.add_argument("--skip", nargs="*", default=[], choices=["stack", "symmetries"])
     arguments = parser.parse_args()
     console = Console(width=100)
@@ -196,7 +263,8 @@ def main() -> None:
         if "stack" not in arguments.skip:
             compare(model, steps, arguments.rounds, hardware, console)
         if "symmetries" not in arguments.skip:
-            compare_symmetries(model, 2 + 8 * arguments.rounds, hardware, console)
+            steps = 2 + 8 * arguments.rounds
+            compare_symmetries(model, arguments.symmetries, steps, hardware, console)
 
 
 if __name__ == "__main__":

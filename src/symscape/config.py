@@ -52,12 +52,19 @@ class SymmetryConfig:
     """The group whose orbit sizes `random` copies."""
     seed: int = 0
     """Seed of the partition that `random` draws."""
+    compute: str = "auto"
+    """fold: sum the inputs of tied taps, then multiply once an orbit; direct: convolve with the
+    whole kernel; auto: layer by layer what is estimated to be faster on a CPU, direct elsewhere and
+    under `compile`. Equal up to rounding."""
+    explain: bool = False
+    """Print how each layer computes, and why."""
 
     def __post_init__(self) -> None:
         check_choice("symmetry", self.name, SYMMETRIES)
         check_choice("symmetry.parametrization", self.parametrization, PARAMETRIZATIONS)
         check_choice("symmetry.init", self.init, ("matched", "plain"))
         check_choice("symmetry.like", self.like, GROUPS)
+        check_choice("symmetry.compute", self.compute, ("auto", "direct", "fold"))
         check_number("symmetry.strength", self.strength, at_least=0)
         check_number("symmetry.seed", self.seed, at_least=0)
         for role in self.layers:
@@ -249,6 +256,8 @@ class TrainConfig:
         check_study(self.study)
         if self.data.name == "folder" and not self.data.root:
             raise ConfigError("data.root", self.data.root, "data=folder needs data.root=PATH")
+        if self.compile and self.symmetry.compute == "fold":
+            raise ConfigError("symmetry.compute", "fold", "compile=true takes auto or direct")
         self._check_kernel()
 
     def _check_kernel(self) -> None:

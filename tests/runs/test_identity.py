@@ -47,6 +47,7 @@ def test_defaults_leave_only_names():
         {"model": ModelConfig(width=64)},
         {"symmetry": SymmetryConfig(init="plain", parametrization="projected", like="d4")},
         {"symmetry": SymmetryConfig(layers=["shortcuts", "stem", "blocks"])},
+        {"symmetry": SymmetryConfig(compute="fold", explain=True)},
         {"scheduler": SchedulerConfig(warmup=0.1)},
     ],
     ids=str,

@@ -21,6 +21,7 @@ from symscape.landscape.barriers import barriers
 from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
 from symscape.landscape.evaluation import Transformed, evaluate
 from symscape.landscape.interpolation import Line, Point
+from symscape.layers.evaluation import fold_evaluations
 from symscape.runs.find import Run, load_network
 from symscape.runs.manifest import git_commit, package_versions
 from symscape.runs.results import Curves
@@ -48,6 +49,7 @@ class Laboratory:
         self.hardware = hardware_of(config)
         self.data = images_of(run, config.data)
         self.network = self.hardware.prepare(load_network(run))
+        fold_evaluations(self.network, self.hardware.precision)
         self.twin = self.hardware.prepare(load_network(run))
         # The reference: the same weights in full precision.
         exact = "float64" if self.hardware.precision == "float64" else "float32"

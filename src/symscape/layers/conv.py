@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from symscape.layers.fold import folded_conv2d
+from symscape.layers.stencil import Geometry
 from symscape.symmetry.groups import KernelSize, Symmetry
 
 
@@ -41,6 +43,10 @@ class SymmetricConv2d(nn.Module):
     """
 
     orbits: Tensor
+    foldable = True
+    """Whether every kernel that can be stored has equal taps in each orbit."""
+    compute = "direct"
+    """direct: convolve with `weight`; fold: sum the inputs of each orbit first (`layers.fold`)."""
 
     def __init__(
         self,
@@ -59,6 +65,8 @@ class SymmetricConv2d(nn.Module):
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.groups = groups
         self.register_buffer("orbits", symmetry.orbits(kernel_size), persistent=False)
+        rows = self.orbits.view(kernel_size).tolist()
+        self.labels = tuple(tuple(row) for row in rows)
         self._make_kernel(out_channels, in_channels // groups)
         self._make_matrices(next(self.parameters()))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
@@ -81,6 +89,15 @@ class SymmetricConv2d(nn.Module):
     def weight(self) -> Tensor:
         """The effective kernel (O, I, kh, kw), channels-last."""
         raise NotImplementedError
+
+    @property
+    def orbit_values(self) -> Tensor:
+        """The value (O, d, I) that the effective kernel has on the taps of each orbit."""
+        raise NotImplementedError
+
+    def geometry(self, size: KernelSize) -> Geometry:
+        """Return the convolution's geometry on images of this height and width."""
+        return Geometry(self.labels, size, self.stride, self.padding)
 
     @torch.no_grad()
     def start_from(self, kernel: Tensor, init: str) -> None:
@@ -107,6 +124,10 @@ class SymmetricConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve x (N, I * groups, H, W) with the effective kernel."""
+        if self.compute == "fold":
+            geometry = self.geometry((x.shape[-2], x.shape[-1]))
+            y = folded_conv2d(x, self.orbit_values, geometry, self.groups)
+            return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
         return functional.conv2d(
             x, self.weight, self.bias, self.stride, self.padding, 1, self.groups
         )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from symscape.layers.conv import SymmetricConv2d, kernel_of_taps, taps_last
-from symscape.symmetry.basis import orthonormal_basis, projector
+from symscape.symmetry.basis import orbit_indicators, orthonormal_basis, projector
 
 
 class _Spread(torch.autograd.Function):
@@ -62,6 +62,11 @@ class TiedConv2d(SymmetricConv2d):
         taps = _Spread.apply(self.coordinates, self.basis, self.scale, self.orbits)
         return kernel_of_taps(taps, self.kernel_size)
 
+    @property
+    def orbit_values(self) -> Tensor:
+        """The coordinates, each scaled by its orbit's entries in U."""
+        return self.coordinates * self.scale
+
     def _store(self, taps: Tensor) -> None:
         self.coordinates.copy_(self.basis.T @ taps)
 
@@ -92,10 +97,24 @@ class ProjectedConv2d(_FullKernelConv2d):
     The asymmetric part of W gets no gradient and only decays. Earlier work trained so.
     """
 
+    means: Tensor
+
+    def _make_matrices(self, like: Tensor) -> None:
+        super()._make_matrices(like)
+        indicators = orbit_indicators(self.orbits)
+        means = (indicators / indicators.sum(0)).T
+        self.register_buffer("means", means.to(like), persistent=False)
+
     @property
     def weight(self) -> Tensor:
         """The effective kernel P W."""
         return kernel_of_taps(self._projected(), self.kernel_size)
+
+    @property
+    def orbit_values(self) -> Tensor:
+        """The mean of W over each orbit."""
+        with torch.autocast(self.full_taps.device.type, enabled=False):
+            return torch.matmul(self.means, self.full_taps)
 
 
 class PenaltyConv2d(_FullKernelConv2d):
@@ -103,6 +122,8 @@ class PenaltyConv2d(_FullKernelConv2d):
 
     It starts as a vanilla kernel does: both initialisations are the unprojected draw.
     """
+
+    foldable = False
 
     @property
     def weight(self) -> Tensor:

@@ -23,6 +23,7 @@ NOT_IDENTITY = {
     "logger": None,
     "data": ("root", "cache"),
     "trainer": ("name", "accelerator", "devices", "num_nodes"),
+    "symmetry": ("compute", "explain"),
 }
 
 SCHEDULER_READS = {

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from symscape.training.hardware import LIGHTNING_PRECISION, Hardware
 from symscape.training.loggers import Loggers
 from symscape.training.module import Classifier
 from symscape.training.place import Place
+from symscape.training.plan import plan_network
 from symscape.training.progress import ProgressBar, epoch_line
 from symscape.training.recorder import Follower, Recorder, trajectory_steps
 
@@ -83,8 +84,10 @@ def fit(
     Raises:
         SymscapeError: the loss is not finite, or the checkpoint is damaged or of another network.
     """
+    checkpoint = whole_checkpoint(folder / LAST_CHECKPOINT)
     train = _train_batches(config, data, hardware, place)
     module = _module(config, data, train)
+    _plan(config, data, hardware, folder, module.network, place, resumed=checkpoint is not None)
     bar = ProgressBar(console, config.data.batch_size, metadata["name"])
     steps = trajectory_steps(config.trajectory, module.total_steps)
     images = min(len(data.train), len(train) * config.data.batch_size)
@@ -96,7 +99,7 @@ def fit(
     recorder = Recorder(folder, steps, metadata, images, announce)
     trainer = _trainer(config, hardware, folder, loggers, [recorder, bar], place)
     try:
-        _fit(trainer, module, train, data, hardware, place)
+        _fit(trainer, module, train, data, hardware, place, checkpoint)
     finally:
         bar.close()
     recorder.keep_final(module, trainer.global_step)
@@ -111,9 +114,12 @@ def follow(
     Raises:
         SymscapeError: as for `fit`.
     """
+    checkpoint = whole_checkpoint(folder / LAST_CHECKPOINT)
     train = _train_batches(config, data, hardware, place)
+    module = _module(config, data, train)
+    _plan(config, data, hardware, folder, module.network, place, resumed=checkpoint is not None)
     trainer = _trainer(config, hardware, folder, [], [Follower()], place)
-    _fit(trainer, _module(config, data, train), train, data, hardware, place)
+    _fit(trainer, module, train, data, hardware, place, checkpoint)
 
 
 def _train_batches(
@@ -139,8 +145,8 @@ def _fit(
     data: ImageData,
     hardware: Hardware,
     place: Place,
+    checkpoint: Path | None,
 ) -> None:
-    checkpoint = whole_checkpoint(Path(trainer.default_root_dir) / LAST_CHECKPOINT)
     val = make_batches(data.val, data, hardware, place, batch_size=EVALUATION_BATCH, shuffle=False)
     with _quiet(), _one_line_errors(checkpoint):
         trainer.fit(
@@ -160,9 +166,6 @@ def _module(config: TrainConfig, data: ImageData, train: Batches) -> Classifier:
         classes=len(data.classes),
         seed=config.seed,
     )
-    if config.compile:
-        # In place: a wrapper would put `_orig_mod` into the weights' names.
-        network.compile()
     return Classifier(
         network,
         total_steps=len(train) * config.trainer.max_epochs,
@@ -171,6 +174,33 @@ def _module(config: TrainConfig, data: ImageData, train: Batches) -> Classifier:
         penalty=config.symmetry.strength if config.symmetry.parametrization == "penalty" else 0.0,
         weight=train.weight,
     )
+
+
+def _plan(
+    config: TrainConfig,
+    data: ImageData,
+    hardware: Hardware,
+    folder: Path,
+    network: nn.Module,
+    place: Place,
+    *,
+    resumed: bool,
+) -> None:
+    """Set how the layers compute, alike on all ranks."""
+    size = max(1, config.data.batch_size // place.ranks)
+    plan_network(
+        network,
+        (size, *data.train.images.shape[1:]),
+        # A compiled network is the compiler's.
+        replace(config.symmetry, compute="direct") if config.compile else config.symmetry,
+        hardware,
+        folder,
+        resumed=resumed,
+        keep=place.rank == 0,
+    )
+    if config.compile:
+        # In place: a wrapper would put `_orig_mod` into the weights' names.
+        network.compile()
 
 
 def _trainer(

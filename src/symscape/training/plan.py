@@ -1,0 +1,88 @@
+"""How the layers of a run compute: planned once, kept in the run, taken up again on resume."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from symscape.config import SymmetryConfig
+from symscape.errors import SymscapeError
+from symscape.layers.plan import LayerPlan, apply_plan, make_plan
+from symscape.runs.files import write_text
+from symscape.training.hardware import Hardware
+
+log = logging.getLogger("symscape")
+
+
+def plan_network(
+    network: nn.Module,
+    batch: tuple[int, int, int, int],
+    config: SymmetryConfig,
+    hardware: Hardware,
+    folder: Path,
+    *,
+    resumed: bool,
+    keep: bool = True,
+) -> None:
+    """Set how each symmetric convolution computes, and keep that in the run's `plan.json`.
+
+    With `symmetry.compute=auto` a resumed run keeps what it began with, so that its bits repeat.
+
+    Args:
+        network: the run's, on the CPU.
+        batch: shape (N, C, H, W) of what it trains on.
+        config: with `compute` and `explain`.
+        hardware: that the run trains on.
+        folder: of the run.
+        resumed: whether it goes on from a checkpoint.
+        keep: write `plan.json`: of several ranks, the first does.
+
+    Raises:
+        SymscapeError: the kept plan is damaged or of another network.
+    """
+    plans = make_plan(network, batch, config.compute, hardware.precision, hardware.device.type)
+    chosen = {plan.name: plan.compute for plan in plans}
+    path = folder / "plan.json"
+    if resumed and config.compute == "auto":
+        # A run that began before there were plans has no file, and computed directly.
+        chosen = _read(path, chosen) if path.exists() else dict.fromkeys(chosen, "direct")
+    apply_plan(network, chosen)
+    if chosen and keep:
+        write_text(path, json.dumps(chosen, indent=2) + "\n")
+    if config.explain and keep:
+        log.info(explained(plans, chosen))
+
+
+def _read(path: Path, expected: dict[str, str]) -> dict[str, str]:
+    try:
+        chosen: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        if chosen.keys() != expected.keys() or not set(chosen.values()) <= {"direct", "fold"}:
+            raise ValueError("other layers or values")
+    except (ValueError, AttributeError, OSError) as error:
+        raise SymscapeError(
+            f"{path}: damaged, or not a plan of this run ({error}); "
+            "symmetry.compute=direct or fold goes on without it"
+        ) from error
+    return chosen
+
+
+def explained(plans: list[LayerPlan], chosen: dict[str, str]) -> str:
+    """Return a plan as a table."""
+    if not plans:
+        return "symmetry.explain: no layer has tied kernels"
+    table = Table(title="how the symmetric convolutions compute")
+    for column in ("layer", "channels, kernel / stride, map", "orbits", "estimate", "compute"):
+        table.add_column(column)
+    for plan in plans:
+        estimate = "" if math.isnan(plan.estimate) else f"{plan.estimate:.2f}"
+        table.add_row(plan.name, plan.shape, plan.orbits, estimate, chosen[plan.name])
+    console = Console(width=110)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get().rstrip()

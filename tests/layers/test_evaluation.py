@@ -1,0 +1,102 @@
+"""Plain networks whose kernels are tied are evaluated by their fold, and come out the same."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from symscape.config import SYMMETRIES, ModelConfig, SymmetryConfig
+from symscape.layers import evaluation
+from symscape.layers.effective import effective_network
+from symscape.layers.evaluation import fold_evaluations, tied_taps
+from symscape.layers.factory import ConvFactory, initialise
+from symscape.models.build import build_network
+from symscape.symmetry.groups import Symmetry
+
+
+def plain(name: str, seed: int = 0) -> nn.Module:
+    model, obeys = ModelConfig("resnet20", width=64), SymmetryConfig(name)
+    built = build_network(model, obeys, in_channels=3, classes=10, seed=seed)
+    return effective_network(built).eval()
+
+
+@pytest.fixture
+def folded(monkeypatch) -> list[object]:
+    """Record every fold of an evaluation."""
+    seen: list[object] = []
+    original = evaluation.folded_conv2d
+
+    def record(x, values, geometry):
+        seen.append(geometry)
+        return original(x, values, geometry)
+
+    monkeypatch.setattr(evaluation, "folded_conv2d", record)
+    return seen
+
+
+@pytest.mark.parametrize("name", SYMMETRIES)
+def test_ties_are_read_from_kernels(name):
+    symmetry = Symmetry(name)
+    layer = ConvFactory(symmetry)(3, 5, (5, 5))
+    initialise(layer, 0)
+    labels = tied_taps(layer.weight)
+    if name == "vanilla":
+        assert labels is None
+    else:
+        assert sum(labels, ()) == tuple(_in_order(symmetry.orbits((5, 5)).tolist()))
+
+
+def _in_order(labels: list[int]) -> list[int]:
+    order = list(dict.fromkeys(labels))
+    return [order.index(label) for label in labels]
+
+
+@torch.no_grad()
+def test_the_line_between_two_runs_of_a_symmetry_is_folded(folded):
+    a, b, network = plain("rot90"), plain("rot90", 1), plain("vanilla")
+    reference = copy.deepcopy(network)
+    fold_evaluations(network, "float32")
+    x = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    network(x)
+    assert not folded
+    for alpha in (0.0, 0.3, 1.0):
+        ends = zip(a.state_dict().items(), b.state_dict().values(), strict=True)
+        state = {
+            k: v if not v.is_floating_point() else torch.lerp(v, w, alpha) for (k, v), w in ends
+        }
+        for each in (network, reference):
+            each.load_state_dict(state)
+        count = len(folded)
+        torch.testing.assert_close(network(x), reference(x), rtol=1e-4, atol=1e-4)
+        assert len(folded) - count > 5
+    network.load_state_dict(plain("vanilla").state_dict())
+    count = len(folded)
+    network(x)
+    assert len(folded) == count
+
+
+def test_gradients_are_those_of_every_tap(folded):
+    network = plain("d4")
+    reference = copy.deepcopy(network)
+    fold_evaluations(network, "float32")
+    x = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for each in (network, reference):
+        each(x).square().sum().backward()
+    assert not folded
+    for p, q in zip(network.parameters(), reference.parameters(), strict=True):
+        assert torch.equal(p.grad, q.grad)
+
+
+@torch.inference_mode()
+def test_bias_stride_and_inference_mode(folded):
+    conv = ConvFactory(Symmetry("rot90"))(64, 64, (3, 3), stride=2, bias=True)
+    initialise(conv, 0)
+    with torch.inference_mode(False), torch.no_grad():
+        network = nn.Sequential(conv.plain())
+        network[0].bias.normal_(generator=torch.Generator().manual_seed(0))
+    x = torch.randn(32, 64, 9, 8, generator=torch.Generator().manual_seed(0))
+    expected = network(x)
+    fold_evaluations(network, "float32")
+    torch.testing.assert_close(network(x), expected, rtol=1e-4, atol=1e-4)
+    assert len(folded) == 1
