@@ -6,8 +6,8 @@
     projected by averaging group images in every forward pass
 
 All three train in turn, `--rounds` times, in one process; medians are compared. Then the training
-step of every tied symmetry against vanilla's, bare loops in turn, with the multiplications and the
-peak memory. Images are random: speed does not depend on what they show.
+step and the evaluation of every tied symmetry against vanilla's, bare loops in turn, with the
+multiplications and the peak memory. Images are random: speed does not depend on what they show.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import argparse
 import csv
 import math
 import random
-import resource
 import statistics
 import tempfile
 import time
@@ -46,6 +45,8 @@ from symscape.config import (
 )
 from symscape.data.images import ImageData, ImageSet
 from symscape.layers.conv import SymmetricConv2d
+from symscape.layers.effective import effective_network
+from symscape.layers.evaluation import fold_evaluations
 from symscape.layers.plan import apply_plan, make_plan
 from symscape.models.build import build_network
 from symscape.models.resnet import STAGES
@@ -131,6 +132,20 @@ def bare_step(config: TrainConfig, hardware: Hardware) -> Callable[[], None]:
     return step
 
 
+def evaluation_pass(config: TrainConfig, hardware: Hardware) -> Callable[[], None]:
+    """Return a forward pass of the effective network, as the analyses evaluate it."""
+    network = hardware.prepare(effective_network(planned_network(config, hardware)))
+    fold_evaluations(network, hardware.precision)
+    images = torch.randn(BATCH, *IMAGE, device=hardware.device)
+    images = images.contiguous(memory_format=torch.channels_last)
+
+    def forward() -> None:
+        with torch.inference_mode():
+            network(images)
+
+    return forward
+
+
 def synchronise(hardware: Hardware) -> None:
     """Wait for a GPU."""
     if hardware.accelerator == "gpu":
@@ -206,11 +221,16 @@ def _added_memory(config: TrainConfig, hardware: Hardware) -> float:
         step = bare_step(config, hardware)
         seconds_a_step(step, 3, hardware)
         return torch.cuda.max_memory_allocated() / 2**20
-    # What a first, small convolution loads is not the step's.
-    torch.nn.Conv2d(3, 3, 3)(torch.randn(1, 3, 8, 8)).sum().backward()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _resident("VmRSS")
     seconds_a_step(bare_step(config, hardware), 3, hardware)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+    return _resident("VmHWM") - before
+
+
+def _resident(which: str) -> float:
+    """Return a process's memory in MiB: now (VmRSS) or at its peak (VmHWM), as Linux tells."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith(which))
+    return int(line.split()[1]) / 2**10
 
 
 def compare_symmetries(
@@ -223,15 +243,17 @@ def compare_symmetries(
     # Vanilla twice: how far apart two equal networks come out is the error of the others.
     names = ["vanilla", *symmetries, "vanilla"]
     configs = [config_of(model, name) for name in names]
-    loops = [bare_step(config, hardware) for config in configs]
+    loops = [make(config, hardware) for make in (bare_step, evaluation_pass) for config in configs]
     times: list[list[float]] = [[] for _ in loops]
     order = random.Random(0)
     for _ in range(steps):
         for i in order.sample(range(len(loops)), len(loops)):
             times[i].append(seconds_a_step(loops[i], 1, hardware, warm_up=0))
     loops.clear()
+    medians = [statistics.median(values[2:]) for values in times]
     columns = {
-        "step": [statistics.median(values[2:]) for values in times],
+        "step": medians[: len(names)],
+        "evaluation": medians[len(names) :],
         "multiplications": [multiplications(planned_network(c, hardware)) for c in configs],
         "peak memory": [peak_memory(config, hardware) for config in configs],
     }
