@@ -42,3 +42,21 @@ def interruptible() -> Iterator[None]:
     finally:
         for each, handler in zip(SIGNALS, before, strict=True):
             signal.signal(each, handler)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Let a signal take effect when the block ends: compiled code may break if it is cut off."""
+    came: list[int] = []
+
+    def keep(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = [signal.signal(each, keep) for each in SIGNALS]
+    try:
+        yield
+    finally:
+        for each, handler in zip(SIGNALS, before, strict=True):
+            signal.signal(each, handler)
+        if came:
+            signal.raise_signal(came[0])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from symscape.errors import ConfigError, SymscapeError, check_number
+from symscape.jobs.interrupt import held
 from symscape.sweeps.engine import Outcomes
 from symscape.sweeps.job import Job, Outcome, perform
 
@@ -89,7 +89,8 @@ class Ray:
 
     def run(self, jobs: Sequence[Job], of: int) -> Outcomes:
         """Yield each job with its outcome when it has ended."""
-        ray = self._start()
+        with held():  # Ray also sets a handler of its own, which is taken back here.
+            ray = self._start()
         pending: dict[Any, Job] = {}
         try:
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -104,13 +105,15 @@ class Ray:
             for job in jobs:
                 pending[remote.remote(job, Path.cwd(), share.threads)] = job
             while pending:
-                ended, _ = ray.wait(list(pending), timeout=1)
+                with held():
+                    ended, _ = ray.wait(list(pending), timeout=1)
                 for reference in ended:
                     job = pending.pop(reference)
                     yield job, _outcome(reference, job)
         finally:
-            _stop(list(pending))
-            _shut_down()
+            with held():
+                _stop(list(pending))
+                _shut_down()
 
     def _start(self) -> Any:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -124,14 +127,11 @@ class Ray:
         if self.address == "local":
             options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
             options |= {"num_gpus": self.num_gpus, "num_cpus": self.num_cpus}
-        on_signal = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(address=self.address, **options)
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise SymscapeError(f"address={self.address}: Ray does not start: {reason}") from error
-        # Ray would leave the process at once.
-        signal.signal(signal.SIGTERM, on_signal)
         return ray
 
 
