@@ -12,6 +12,7 @@ from symscape.sweeps.job import Job, Outcome, perform
 from symscape.sweeps.on_ray import Ray, Share, share_of
 from symscape.sweeps.plan import Plan, labels
 from symscape.sweeps.status import Status
+from tests.jobs.study import copy_of
 from tests.smoke.door import TINY, call
 
 
@@ -129,11 +130,13 @@ def test_a_finished_sweep_is_skipped_without_torch_and_without_its_engine(
     """An import of torch, Ray or submitit would fail in this environment."""
     for name in ("torch", "ray", "submitit"):
         (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('{name} was imported')")
-    words = ("-m", *FINISHED, f"root={study}", f"hydra/launcher={launcher}")
+    root = copy_of(study, tmp_path)
+    words = ("-m", *FINISHED, f"root={root}", f"hydra/launcher={launcher}")
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
     result = call(tmp_path, "train", *words, PYTHONPATH=path)
     assert result.returncode == 0, result.stderr
     assert "done    0" in result.stdout and "skipped    4" in result.stdout
+    assert (root / "tests" / "summary.md").exists()
 
 
 def test_a_changed_option_is_another_run_and_a_bad_one_fails_before_any_work(tmp_path):

@@ -1,5 +1,6 @@
 """Sweeps with the real thing: killed, stopped, launched twice, on Ray and on Slurm."""
 
+import csv
 import os
 import re
 import signal
@@ -127,6 +128,9 @@ def test_two_sweeps_at_the_same_moment_train_each_run_once(tmp_path):
         assert len(read_manifest(run.folder).started) == 1
         assert (run.folder / "train.log").read_text().count("training in") == 1
     assert sum(log.count("test accuracy") for log in logs(tmp_path)) == 4
+    with (tmp_path / "multirun" / "sweep" / "summary.csv").open() as file:
+        (accuracy,) = [row for row in csv.DictReader(file) if row["metric"] == "test/accuracy"]
+    assert accuracy["n"] == "4" and float(accuracy["low"]) < float(accuracy["mean"])
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+from symscape.config import TrainConfig
 from symscape.errors import SymscapeError
 from symscape.jobs.interrupt import Interrupted, interruptible
+from symscape.jobs.means import write_summary
 from symscape.sweeps.engine import Engine
 from symscape.sweeps.job import Job, Outcome
 from symscape.sweeps.plan import Plan, Wish, plan
@@ -45,12 +47,26 @@ def sweep(
     print(_table(planned), flush=True)
     if stopped:
         raise KeyboardInterrupt
+    for path in _summaries(wishes, anew=bool(planned.jobs)):
+        print(path, flush=True)
     if planned.jobs:
         send_sweep(wishes, planned, logs)
     if failed := _failed(planned):
         first = f"{planned.labels[failed[0]]}: {planned.outcomes[failed[0]].error}"
         raise SymscapeError(f"{len(failed)} of {len(wishes)} jobs failed; the first is {first}")
     return [planned.outcomes[number].value for number in sorted(planned.outcomes)]
+
+
+def _summaries(wishes: Sequence[Wish], *, anew: bool) -> list[Path]:
+    """Write the means over seeds of the studies that were trained; return the files."""
+    configs = [config for wish in wishes if isinstance(config := wish.config, TrainConfig)]
+    studies = {(config.root, config.study): Path(config.root) / config.study for config in configs}
+    written: list[Path] = []
+    for (root, study), folder in studies.items():
+        # A study whose first runs all failed before they began has no folder.
+        if folder.is_dir() and (anew or not (folder / "summary.md").exists()):
+            written += write_summary(Path(root), study)
+    return written
 
 
 def _failed(planned: Plan) -> list[int]:
