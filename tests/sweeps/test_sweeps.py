@@ -143,7 +143,7 @@ def slurm(tmp_path_factory):
 
 def queue(slurm: dict[str, str]) -> dict[str, str]:
     """Return the state of every job, by the number in its array."""
-    command = ["squeue", "--noheader", "--array", "--states=all", "--format=%K %A %T"]
+    command = ["squeue", "--noheader", "--array", "--states=all", "--format=%K %i %T"]
     shown = ask(slurm, *command)
     return {line.split()[0]: line for line in shown.splitlines()}
 

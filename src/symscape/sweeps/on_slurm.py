@@ -111,7 +111,7 @@ class Slurm:
 def _work(job: Job, folder: Path, threads: int, requeues: int) -> None:
     """Do a job in a process of Slurm's, and write down what became of it."""
     os.chdir(folder)
-    identity = os.environ["SLURM_JOB_ID"]
+    identity = _own_identity()
     try:
         with interruptible():
             outcome = perform(job, place=f", Slurm's job {identity}", threads=threads)
@@ -124,6 +124,13 @@ def _work(job: Job, folder: Path, threads: int, requeues: int) -> None:
             raise SystemExit(1) from None
         outcome = Outcome("failed", error=f"not finished after {turns} turns; requeues={requeues}")
     write_text(_outcome_path(job), json.dumps(asdict(outcome)))
+
+
+def _own_identity() -> str:
+    """Return the name of this job; the number of an array's last job names the whole array too."""
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return os.environ["SLURM_JOB_ID"]
 
 
 def _still_wanted(identity: str) -> bool:
