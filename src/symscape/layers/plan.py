@@ -33,7 +33,7 @@ RUN = {"float32": 200.0, "bfloat16": 1500.0}
 """A pixel that it writes: its channels are a run of their own."""
 CALL = {"float32": 3e7, "bfloat16": 6e7}
 """A pass over a batch, forward or one gradient, however small."""
-WORTH = 0.9
+WORTH = 0.85
 """The relative time below which a layer folds."""
 
 
