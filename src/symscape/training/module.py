@@ -10,46 +10,43 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchmetrics import SumMetric
 
 from symscape.config import OptimizerConfig, SchedulerConfig
 from symscape.errors import SymscapeError
 from symscape.layers.factory import asymmetry
-from symscape.training.ranks import mean_over_ranks
+from symscape.training.ranks import mean_over_ranks, sum_over_ranks
 from symscape.training.schedule import learning_rate_factor
 
 # A look at the loss makes a GPU wait, so it is not at every step.
 STEPS_BETWEEN_CHECKS = 20
 
 
-class Tally(nn.Module):
+class Tally:
     """Mean loss and accuracy over the images of an epoch.
 
-    Summed in float64 on the device; reading adds the sums of all ranks.
+    The sums are in float64, on the device, and over all ranks: who reads waits for both. Not by
+    torchmetrics: its MeanMetric (1.9) forgets the weights of ragged batches where its check for
+    NaN, which makes a GPU wait at every step, is off.
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        # torchmetrics' own check for NaN would make a GPU wait at every step. Sums, since its
-        # MeanMetric (1.9) forgets the weights where that check is off.
-        self.loss, self.correct, self.images = (
-            SumMetric(nan_strategy="disable").set_dtype(torch.float64) for _ in range(3)
-        )
+        self.sums: Tensor | None = None
+        self.images = 0
 
     def update(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count a batch of n images: mean loss (), logits (n, classes), labels (n,)."""
-        self.loss.update(loss.double() * len(labels))
-        self.correct.update((logits.argmax(1) == labels).sum())
-        self.images.update(len(labels))
+        correct = (logits.argmax(1) == labels).sum()
+        sums = torch.stack([loss.double() * len(labels), correct.double()])
+        self.sums = sums if self.sums is None else self.sums + sums
+        self.images += len(labels)
 
     def read(self) -> tuple[float, float] | None:
         """Return (mean loss, accuracy) since the last call; None where nothing was counted."""
-        if not self.images.update_called:
+        if self.sums is None:
             return None
-        sums = (self.loss, self.correct, self.images)
-        loss, correct, images = (float(total.compute()) for total in sums)
-        for total in sums:
-            total.reset()
+        count = self.sums.new_tensor([self.images])
+        loss, correct, images = sum_over_ranks(torch.cat([self.sums, count])).tolist()
+        self.sums, self.images = None, 0
         return loss / images, correct / images
 
 
