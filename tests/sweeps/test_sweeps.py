@@ -165,10 +165,10 @@ def test_slurm_requeues_what_it_stops_and_launching_again_finishes_the_rest(tmp_
     wait_for(lambda: rows(folder, 0) > 1 and rows(folder, 1) > 1)
     assert len(queue(slurm)) == 4
     stopped, cancelled = (queue(slurm)[n].split()[1] for n in "01")
-    # As before its time is up; and as its user does who has had enough of it.
-    # scancel may complain: the job queues again so soon that it is not there to be signalled.
-    ask(slurm, "scancel", "--signal=USR2", stopped, check=False)
+    # As its user does who has had enough of it; and as before its time is up.
     ask(slurm, "scancel", cancelled)
+    # scancel would ask for minutes: the job queues again so soon that nobody acknowledges.
+    ask(slurm, "timeout", "5", "scancel", "--signal=USR2", stopped, check=False)
     wait_for(lambda: "PENDING" in queue(slurm)["0"] and "CANCELLED" in queue(slurm)["1"])
     assert 1 < rows(folder, 0) < 30
     # Slurm leaves a job that was requeued alone for two minutes.
