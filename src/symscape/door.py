@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import NoReturn, TypeVar
 
@@ -118,8 +118,17 @@ def run_door(main: Callable[[], object], schema: type) -> None:
         _stop(f"error: {one_line(error, schema)}", 1)
 
 
-def check_flags(words: Iterable[str]) -> None:
-    """Raise SymscapeError for a flag that Hydra does not know, where argparse prints its usage."""
+def check_flags(words: Sequence[str]) -> None:
+    """Raise SymscapeError for a flag that Hydra does not know, or cannot join with another.
+
+    Also for a setting of sweeps in a single run, which would ignore it.
+    """
+    many = not {"-m", "--multirun"}.isdisjoint(words)
+    alone = [word for word in words if re.match(r"--cfg|--info|-c$|-i$", word)]
+    if many and alone:
+        raise SymscapeError(f"{alone[0]}: shows one run, not a sweep; leave -m out")
+    for word in (w for w in words if w.startswith((LAUNCHER, "hydra/launcher=")) and not many):
+        raise SymscapeError(f"{word.removeprefix(LAUNCHER)}: a setting of sweeps, needs -m")
     known = [flag for flag in get_args_parser()._option_string_actions if flag.startswith("--")]
     for flag in (word.partition("=")[0] for word in words if word.startswith("--")):
         if not any(each.startswith(flag) for each in known):

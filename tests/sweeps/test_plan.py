@@ -162,3 +162,16 @@ def test_a_wrong_option_of_an_engine_is_one_line(tmp_path, words):
     result = call(tmp_path, "train", "-m", *TINY, *words.split())
     assert result.returncode == 1 and len(result.stderr.strip().splitlines()) == 1, result.stderr
     assert all(part in result.stderr for part in BAD[words])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("jobs_per_gpu=2",), "jobs_per_gpu=2: a setting of sweeps, needs -m"),
+        (("hydra/launcher=ray",), "hydra/launcher=ray: a setting of sweeps, needs -m"),
+        (("-m", "seed=0,1", "--cfg", "job"), "--cfg: shows one run, not a sweep; leave -m out"),
+    ],
+)
+def test_one_run_is_no_sweep(tmp_path, words, said):
+    result = call(tmp_path, "train", *words)
+    assert (result.returncode, result.stderr.strip()) == (1, f"error: {said}")
