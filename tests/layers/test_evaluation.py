@@ -90,12 +90,12 @@ def test_gradients_are_those_of_every_tap(folded):
 
 @torch.inference_mode()
 def test_bias_stride_and_inference_mode(folded):
-    conv = ConvFactory(Symmetry("rot90"))(128, 128, (3, 3), stride=2, bias=True)
+    conv = ConvFactory(Symmetry("rot90"))(256, 256, (3, 3), stride=2, bias=True)
     initialise(conv, 0)
     with torch.inference_mode(False), torch.no_grad():
         network = nn.Sequential(conv.plain())
         network[0].bias.normal_(generator=torch.Generator().manual_seed(0))
-    x = torch.randn(32, 128, 16, 15, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(32, 256, 16, 15, generator=torch.Generator().manual_seed(0))
     expected = network(x)
     fold_evaluations(network, "float32")
     torch.testing.assert_close(network(x), expected, rtol=1e-4, atol=1e-4)

@@ -31,7 +31,7 @@ MOVED = {"float32": 20.0, "bfloat16": 30.0}
 """An element that a fold writes."""
 RUN = {"float32": 200.0, "bfloat16": 1500.0}
 """A pixel that it writes: its channels are a run of their own."""
-CALL = {"float32": 3e7, "bfloat16": 6e7}
+CALL = {"float32": 1.5e8, "bfloat16": 1.5e8}
 """A pass over a batch, forward or one gradient, however small."""
 WORTH = 0.85
 """The relative time below which a layer folds."""
