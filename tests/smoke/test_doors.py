@@ -136,7 +136,8 @@ def test_a_sweep_goes_on_after_a_failure_skips_what_is_done_and_is_shown(tmp_pat
     assert first.returncode == 1 and "not finite" in first.stderr
     shown = call(tmp_path, "summary", "study=sweep", COLUMNS="200")
     assert shown.returncode == 0
-    assert shown.stdout.count("failed") == 2 and shown.stdout.count("training.png") == 2
+    # In the table, and named again below it.
+    assert shown.stdout.count("failed") == 4 and shown.stdout.count("training.png") == 2
     again = call(tmp_path, "train", *words, "optimizer.lr=0.1")
     assert again.returncode == 0 and "skipped    2" in again.stdout
 

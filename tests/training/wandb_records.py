@@ -2,12 +2,14 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 BLOCK, HEADER, FILE_HEADER = 32768, 7, 7
 FULL, LAST = 1, 4
+PATIENCE = 20.0
 
 
 def chunks(raw: bytes) -> Iterator[bytes]:
@@ -26,16 +28,29 @@ def chunks(raw: bytes) -> Iterator[bytes]:
 
 
 def records(folder: Path) -> list[Any]:
-    """Return every offline record below a folder, in order."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    """Return every offline record below a folder, in order.
 
+    A run is finished a moment before W&B's own process has written its last record.
+    """
     found = []
     for path in sorted(folder.rglob("run-*.wandb")):
-        raw = path.read_bytes()
-        assert raw.startswith(b":W&B"), path
-        for chunk in chunks(raw):
-            found.append(Record())
-            found[-1].ParseFromString(chunk)
+        end = time.monotonic() + PATIENCE
+        while not of_kind(records_of(path), "exit") and time.monotonic() < end:
+            time.sleep(0.1)
+        found += records_of(path)
+    return found
+
+
+def records_of(path: Path) -> list[Any]:
+    """Return the records that a file holds by now."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    raw = path.read_bytes()
+    assert not raw or raw.startswith(b":W&B"), path
+    found = []
+    for chunk in chunks(raw):
+        found.append(Record())
+        found[-1].ParseFromString(chunk)
     return found
 
 
