@@ -20,6 +20,8 @@ def chunks(raw: bytes) -> Iterator[bytes]:
             place += BLOCK - place % BLOCK
             continue
         _, length, kind = struct.unpack_from("<IHB", raw, place)
+        if place + HEADER + length > len(raw):  # It is being written.
+            return
         record += raw[place + HEADER : place + HEADER + length]
         place += HEADER + length
         if kind in (FULL, LAST):
