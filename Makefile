@@ -20,7 +20,7 @@ test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 test-slow: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto $(PYTEST)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
