@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -36,12 +36,8 @@ def interruptible() -> Iterator[None]:
         stopped = True
         raise Interrupted(signal.Signals(number).name)
 
-    before = [signal.signal(each, stop) for each in SIGNALS]
-    try:
+    with _handling(stop):
         yield
-    finally:
-        for each, handler in zip(SIGNALS, before, strict=True):
-            signal.signal(each, handler)
 
 
 @contextmanager
@@ -52,11 +48,19 @@ def held() -> Iterator[None]:
     def keep(number: int, frame: FrameType | None) -> None:
         came.append(number)
 
-    before = [signal.signal(each, keep) for each in SIGNALS]
+    try:
+        with _handling(keep):
+            yield
+    finally:
+        if came:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
+def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = [signal.signal(each, handler) for each in SIGNALS]
     try:
         yield
     finally:
-        for each, handler in zip(SIGNALS, before, strict=True):
-            signal.signal(each, handler)
-        if came:
-            signal.raise_signal(came[0])
+        for each, old in zip(SIGNALS, before, strict=True):
+            signal.signal(each, old)
