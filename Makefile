@@ -4,8 +4,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The system's certificates: pip, which installs uv, trusts them too.
-INSTALL := $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --editable
+# The system's certificates: pip, which installs uv, trusts them too. Bytecode now, as pip does: else
+# the first import of torch and Lightning takes ten seconds more, and every one where Python may not
+# write.
+INSTALL := $(BIN)/uv pip install --quiet --system-certs --compile-bytecode --python $(BIN)/python --editable
 
 .PHONY: quickstart test test-slow lint types check summary clean
 .DEFAULT_GOAL := quickstart

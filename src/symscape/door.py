@@ -43,6 +43,10 @@ def register_schemas() -> None:
     store.store(name="interpolate_schema", node=InterpolateConfig)
     store.store(name="sharpness_schema", node=SharpnessConfig)
     _use_own_launchers(store)
+    # Hydra copies its list of sources, and with it all that is stored, for each of some hundred
+    # questions that `--help` asks: a second. The store is one a process and its configs are copied
+    # when they are read, so it stands for its copy.
+    vars(store)["__deepcopy__"] = lambda _memo: store
 
 
 def _use_own_launchers(store: ConfigStore) -> None:
