@@ -10,7 +10,8 @@ import pytest
 from tests.jobs.study import copy_of
 from tests.smoke.door import call, command, environment
 
-FEW = ("train_images=200", "bn_images=300", "align_images=200", "precision=float32")
+FEW = ("train_images=200", "bn_images=300", "test_images=100", "align_images=200")
+FEW += ("precision=float32",)
 
 BAD = {
     "": ("study=None", "study=NAME", "a=RUN b=RUN"),
@@ -87,7 +88,7 @@ def test_a_sweep_over_policies_makes_a_folder_for_each(place):
 
 
 def launch(place, *words):
-    line = command("interpolate", "study=tests", "points=25", *FEW, *words)
+    line = command("interpolate", "study=tests", "points=9", *FEW, *words)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(line, cwd=place, env=environment(), **pipes)
 
@@ -106,7 +107,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_call_goes_on(place):
     kept = len(results(place))
     assert process.returncode == 130 and err.strip() == "interrupted"
     assert f"{kept} new results are kept" in out and 1 <= kept < 6
-    again = call(place, "interpolate", "study=tests", "points=25", *FEW)
+    again = call(place, "interpolate", "study=tests", "points=9", *FEW)
     assert again.returncode == 0 and f"{kept} of 6 results are there already" in again.stdout
     assert len(results(place)) == 6
 
@@ -119,7 +120,7 @@ def test_a_killed_process_costs_the_result_at_hand_only(place):
     process.communicate(timeout=60)
     kept = results(place)
     assert all(json.loads(path.read_text())["kind"] == "pair" for path in kept)
-    again = call(place, "interpolate", "study=tests", "points=25", *FEW)
+    again = call(place, "interpolate", "study=tests", "points=9", *FEW)
     assert f"{len(kept)} of 6 results are there already" in again.stdout
     assert len(results(place)) == 6
 

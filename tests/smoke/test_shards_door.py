@@ -46,7 +46,9 @@ def test_a_killed_shard_costs_its_own_pairs_and_redone_it_completes_the_study(
     assert 4 <= kept < 6
     again = call(place, "interpolate", "-m", *WORDS, "shard=0,1,2")
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count(": barrier train") == 6 - kept
+    logs = [log.read_text() for log in (place / "multirun" / ".sweep").glob("*/*.log")]
+    assert len(logs) == 3 and "".join(logs).count(": barrier train") == 6 - kept
+    assert again.stdout.count("barrier (chord, loss in nats)") == 1
     copy_of(study, tmp_path / "one").rename(tmp_path / "one" / "multirun")
     one = call(tmp_path / "one", "interpolate", *WORDS[:-1])
     assert one.returncode == 0, one.stderr

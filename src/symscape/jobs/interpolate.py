@@ -43,8 +43,12 @@ log = logging.getLogger("symscape")
 CANDIDATES = ("activations", "weights")
 
 
-def interpolate(config: InterpolateConfig) -> None:
+def interpolate(config: InterpolateConfig, *, show_only: bool = False) -> None:
     """Measure what is missing, then write tables and pictures of all there is.
+
+    Args:
+        config: what is wanted.
+        show_only: measure nothing.
 
     Raises:
         SymscapeError: what a user can mend, in one line.
@@ -57,18 +61,18 @@ def interpolate(config: InterpolateConfig) -> None:
     if config.along == "trajectory":
         from symscape.jobs.trajectory import trajectories
 
-        trajectories(config, runs, place_of(config, runs))
+        trajectories(config, runs, place_of(config, runs), show_only=show_only)
     else:
-        _pairs(config, runs, place_of(config, runs))
+        _pairs(config, runs, place_of(config, runs), show_only)
 
 
-def _pairs(config: InterpolateConfig, runs: list[Run], place: Path) -> None:
+def _pairs(config: InterpolateConfig, runs: list[Run], place: Path, show_only: bool) -> None:
     pairs = select_pairs(runs, config.pairs, config.pairs_per_cell)
     if not pairs:
         raise SymscapeError(f"pairs={config.pairs}: {len(runs)} completed run(s) make no such pair")
     for pair in pairs:
         check_comparable(pair)
-    own = share_of(config, neighbours_first(pairs))
+    own = [] if show_only else share_of(config, neighbours_first(pairs))
     methods = CANDIDATES if config.align == "best" else (config.align,)
     tasks = [
         Task((a, b), _path(config, place, a, b, method), config.points, method)

@@ -25,8 +25,12 @@ from symscape.runs.results import (
 log = logging.getLogger("symscape")
 
 
-def sharpness(config: SharpnessConfig) -> None:
+def sharpness(config: SharpnessConfig, *, show_only: bool = False) -> None:
     """Measure what is missing, then write tables and pictures of all there is.
+
+    Args:
+        config: what is wanted.
+        show_only: measure nothing.
 
     Raises:
         SymscapeError: what a user can mend, in one line.
@@ -42,7 +46,7 @@ def sharpness(config: SharpnessConfig) -> None:
     settings = settings_of(config)
     folder = place / f"{config.along}-{settings_hash(settings)}"
     every = [Task((r,), result_path(folder, [refer(r)]), steps_of(config, r)) for r in runs]
-    tasks = share_of(config, every, lambda task: task.steps)
+    tasks = [] if show_only else share_of(config, every, lambda task: task.steps)
 
     def prepare(run: Run) -> Measure[SharpnessResult]:
         from symscape.jobs.microscope import Microscope

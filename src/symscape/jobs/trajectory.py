@@ -50,7 +50,9 @@ Tick = Callable[[], None]
 States = list[dict[str, Tensor]]
 
 
-def trajectories(config: InterpolateConfig, runs: list[Run], place: Path) -> None:
+def trajectories(
+    config: InterpolateConfig, runs: list[Run], place: Path, *, show_only: bool = False
+) -> None:
     """Measure the path of every run that has not been measured, then write tables and pictures."""
     settings = settings_of(config)
     folder = place / f"trajectory-{config.bn}-{settings_hash(settings)}"
@@ -70,7 +72,7 @@ def trajectories(config: InterpolateConfig, runs: list[Run], place: Path) -> Non
 
         return of
 
-    tasks = share_of(config, every)
+    tasks = [] if show_only else share_of(config, every)
     work = make_missing(tasks, TrajectoryResult, prepare, _say, force=config.force)
     with writing_tables(place):
         _finish(config, folder, [task.path for task in every])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from symscape.config import TrainConfig
+from symscape.config import LoggerConfig, TrainConfig
+from symscape.config_analyses import InterpolateConfig, SharpnessConfig
 from symscape.errors import SymscapeError
 from symscape.jobs.interrupt import Interrupted, interruptible
 from symscape.jobs.means import write_summary
@@ -49,6 +51,7 @@ def sweep(
         raise KeyboardInterrupt
     for path in _summaries(wishes, anew=bool(planned.jobs)):
         print(path, flush=True)
+    _show_analyses(wishes, planned)
     if planned.jobs:
         send_sweep(wishes, planned, logs)
     if failed := _failed(planned):
@@ -67,6 +70,25 @@ def _summaries(wishes: Sequence[Wish], *, anew: bool) -> list[Path]:
         if folder.is_dir() and (anew or not (folder / "summary.md").exists()):
             written += write_summary(Path(root), study)
     return written
+
+
+def _show_analyses(wishes: Sequence[Wish], planned: Plan) -> None:
+    """Show the tables of the analyses, once for all shards: those of the jobs are in their logs."""
+    done = [n for n, outcome in sorted(planned.outcomes.items()) if outcome.state == "done"]
+    configs = [wishes[number].config for number in done]
+    analyses = [c for c in configs if isinstance(c, InterpolateConfig | SharpnessConfig)]
+    if not analyses:
+        return
+    from symscape.jobs.interpolate import interpolate
+    from symscape.jobs.sharpness import sharpness
+
+    # The jobs have sent to a dashboard what there was to send.
+    alone = [replace(c, shard=None, shards=None, logger=LoggerConfig()) for c in analyses]
+    for config in {repr(config): config for config in alone}.values():
+        if isinstance(config, InterpolateConfig):
+            interpolate(config, show_only=True)
+        else:
+            sharpness(config, show_only=True)
 
 
 def _failed(planned: Plan) -> list[int]:
