@@ -32,10 +32,14 @@ def test_force_that_cannot_start_leaves_the_old_run(tmp_path):
     assert open_run(folder).state == "completed"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("epoch", [0, 2])
-def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, monkeypatch, number, epoch):
-    options = {"trainer": {"max_epochs": 3, "precision": "auto"}}
+@pytest.mark.parametrize(
+    ("number", "epoch", "precision"),
+    [(signal.SIGINT, 0, "auto"), (signal.SIGTERM, 2, "auto"), (signal.SIGINT, 2, "float64")],
+)
+def test_an_interrupted_run_resumes_to_the_same_bits(
+    tmp_path, monkeypatch, number, epoch, precision
+):
+    options = {"trainer": {"max_epochs": 3, "precision": precision}}
     undisturbed = train(tiny(tmp_path / "a", **options))
     stop_in_epoch(monkeypatch, epoch, lambda: os.kill(os.getpid(), number))
     config = tiny(tmp_path / "b", **options)

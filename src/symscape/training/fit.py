@@ -86,7 +86,7 @@ def fit(
     """
     checkpoint = whole_checkpoint(folder / LAST_CHECKPOINT)
     train = _train_batches(config, data, hardware, place)
-    module = _module(config, data, train)
+    module = _module(config, data, hardware, train)
     _plan(config, data, hardware, folder, module.network, place, resumed=checkpoint is not None)
     bar = ProgressBar(console, config.data.batch_size, metadata["name"])
     steps = trajectory_steps(config.trajectory, module.total_steps)
@@ -116,7 +116,7 @@ def follow(
     """
     checkpoint = whole_checkpoint(folder / LAST_CHECKPOINT)
     train = _train_batches(config, data, hardware, place)
-    module = _module(config, data, train)
+    module = _module(config, data, hardware, train)
     _plan(config, data, hardware, folder, module.network, place, resumed=checkpoint is not None)
     trainer = _trainer(config, hardware, folder, [], [Follower()], place)
     _fit(trainer, module, train, data, hardware, place, checkpoint)
@@ -158,7 +158,7 @@ def _fit(
         )
 
 
-def _module(config: TrainConfig, data: ImageData, train: Batches) -> Classifier:
+def _module(config: TrainConfig, data: ImageData, hardware: Hardware, train: Batches) -> Classifier:
     network = build_network(
         config.model,
         config.symmetry,
@@ -166,6 +166,8 @@ def _module(config: TrainConfig, data: ImageData, train: Batches) -> Classifier:
         classes=len(data.classes),
         seed=config.seed,
     )
+    # Lightning would convert the network after it has loaded a checkpoint, rounding its weights.
+    network = network.to(hardware.dtype)
     return Classifier(
         network,
         total_steps=len(train) * config.trainer.max_epochs,
