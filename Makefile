@@ -22,7 +22,7 @@ test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 test-slow: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto $(PYTEST)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
