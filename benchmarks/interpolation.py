@@ -40,6 +40,7 @@ from symscape.landscape.permutation import (
     random_permutations,
 )
 from symscape.landscape.weights import ascend, match_weights, trained_weights
+from symscape.layers.evaluation import for_evaluation
 from symscape.layers.factory import initialise
 from symscape.models.build import build_plain
 from symscape.models.permutations import Axis, PermutationSpec, permutation_spec
@@ -146,7 +147,9 @@ def curve_costs(
         return Batches(images, batch_size=size, shuffle=False, **options)  # type: ignore[arg-type]
 
     network = hardware.prepare(new_network(name, 0))
-    line = Line(network, {"train": batches(500)}, statistics=batches(STATISTICS_BATCH))
+    forward = hardware.prepare(for_evaluation(network, hardware.precision))
+    splits = {"train": batches(500)}
+    line = Line(network, splits, statistics=batches(STATISTICS_BATCH), forward=forward)
     alphas = line_points(points)
     ready = [x for x, _ in batches(500)]
     plain = new_network(name, 0).to(memory_format=torch.contiguous_format).to(hardware.device)

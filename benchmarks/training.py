@@ -46,7 +46,7 @@ from symscape.config import (
 from symscape.data.images import ImageData, ImageSet
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.effective import effective_network
-from symscape.layers.evaluation import fold_evaluations
+from symscape.layers.evaluation import for_evaluation
 from symscape.layers.plan import apply_plan, make_plan
 from symscape.models.build import build_network
 from symscape.models.resnet import STAGES
@@ -135,7 +135,7 @@ def bare_step(config: TrainConfig, hardware: Hardware) -> Callable[[], None]:
 def evaluation_pass(config: TrainConfig, hardware: Hardware) -> Callable[[], None]:
     """Return a forward pass of the effective network, as the analyses evaluate it."""
     network = hardware.prepare(effective_network(planned_network(config, hardware)))
-    fold_evaluations(network, hardware.precision)
+    network = hardware.prepare(for_evaluation(network, hardware.precision))
     images = torch.randn(BATCH, *IMAGE, device=hardware.device)
     images = images.contiguous(memory_format=torch.channels_last)
 

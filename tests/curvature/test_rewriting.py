@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from symscape.curvature.rewriting import _Convolution, rewritten
+from symscape.curvature.rewriting import _Convolution, twice_differentiable
 
 
 class Net(nn.Module):
@@ -59,7 +59,7 @@ def derivatives(forward: Callable[[Tensor], Tensor], parameters: list[Tensor]) -
 def test_the_function_and_its_derivatives_stay() -> None:
     network = net()
     parameters = list(network.parameters())
-    made = rewritten(network)
+    made = twice_differentiable(network)
     assert made is not network
     for new, old in zip(
         derivatives(made, parameters), derivatives(network, parameters), strict=True
@@ -68,14 +68,14 @@ def test_the_function_and_its_derivatives_stay() -> None:
 
 
 def test_a_norm_goes_into_the_convolution_before_it_alone() -> None:
-    made = rewritten(net())
+    made = twice_differentiable(net())
     norms = [str(n.target) for n in made.graph.nodes if n.op == "call_module"]
-    assert norms == ["_folded_first", "_folded_grouped", "_folded_shared", "after", "head"]
+    assert norms == ["_fused_first", "_fused_grouped", "_fused_shared", "after", "head"]
 
 
 def test_parameters_are_shared() -> None:
     network = net()
-    made = rewritten(network)
+    made = twice_differentiable(network)
     with torch.no_grad():
         network.norm.weight.mul_(2)
         network.norm.running_mean.add_(1)
@@ -110,4 +110,4 @@ def test_what_cannot_be_traced_is_left_as_it_is() -> None:
             return x if x.sum() > 0 else -x
 
     network = Branching().eval()
-    assert rewritten(network) is network
+    assert twice_differentiable(network) is network

@@ -3,7 +3,7 @@
 import pytest
 
 from symscape.errors import SymscapeError
-from symscape.plots.read_sharpness import Mean
+from symscape.plots.read_sharpness import Mean, Single
 from symscape.plots.sharpness import (
     against_epsilon,
     along_training,
@@ -38,6 +38,13 @@ def test_what_did_not_converge_has_an_open_marker():
     for unconverged, face in ((0, "#0072B2"), (1, "white")):
         figure = by_kind(means(("eigenvalue_1",), ("none",), unconverged, low=NAN))
         assert figure.axes[0].get_lines()[0].get_markerfacecolor() == face
+
+
+def test_each_run_is_a_dot_and_an_interval_below_zero_is_whole():
+    runs = [Single("hflip", -1, "own", "none", "eigenvalue_1", value) for value in (8.0, 14.0)]
+    axes = by_kind(means(("eigenvalue_1",), ("none",), low=-3.0), runs).axes[0]
+    assert axes.get_lines()[0].get_ydata().tolist() == [8.0, 14.0]
+    assert axes.get_ylim()[0] < -3.0
 
 
 @pytest.mark.parametrize("spread", [1.0, -3.0, 1e5])

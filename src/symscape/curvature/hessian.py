@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from symscape.curvature.rewriting import rewritten
+from symscape.curvature.rewriting import twice_differentiable
 
 Result = TypeVar("Result")
 MICRO_BATCH = 256
@@ -67,7 +67,7 @@ class Hessian:
         if network.training:
             raise ValueError("network: must be in eval mode: else the loss is no sum over images")
         self.network, self.images, self.labels, self.loss = network, images, labels, loss
-        self._forward = rewritten(network)
+        self._forward = twice_differentiable(network)
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.dimension = sum(p.numel() for p in self.parameters)
         self.micro_batch = min(micro_batch, len(labels))

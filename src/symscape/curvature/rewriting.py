@@ -11,10 +11,12 @@ Two changes, neither of which changes the function or the parameters:
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
+
+from symscape.layers.rewriting import affine_of, rewritten
 
 Geometry = tuple[list[int], list[int], list[int], int]
 """Stride, padding, dilation and groups."""
@@ -115,63 +117,14 @@ class _Folded(nn.Module):
         """Map x (N, C, H, W) to what both modules make of it."""
         weight, bias = self.conv.weight, self.conv.bias
         if self.norm is not None:
-            mean, variance = self.norm.running_mean, self.norm.running_var
-            assert mean is not None and variance is not None  # _foldable saw to it
-            scale = (variance + self.norm.eps).rsqrt()
-            scale = scale if self.norm.weight is None else scale * self.norm.weight
-            weight = weight * scale.view(-1, 1, 1, 1)
-            bias = scale * ((bias if bias is not None else 0.0) - mean)
-            bias = bias if self.norm.bias is None else bias + self.norm.bias
+            weight, bias = affine_of(self.norm, weight, bias)
         y: Tensor = _Convolution.apply(x, weight, bias, self.geometry)
         return y
 
 
-def rewritten(network: nn.Module) -> nn.Module:
+def twice_differentiable(network: nn.Module) -> nn.Module:
     """Return the network, to be differentiated twice; it shares all tensors with `network`.
 
-    Only for networks in eval mode. A network that torch.fx cannot trace (control flow that depends
-    on values) is returned as it is: the same numbers, more slowly.
+    Only for networks in eval mode; see `layers.rewriting`.
     """
-    try:
-        traced = fx.symbolic_trace(network)
-    except (TypeError, ValueError, RuntimeError):
-        return network
-    for node in list(traced.graph.nodes):
-        conv = _module(traced, node)
-        if not _plain(conv):
-            continue
-        users = list(node.users)
-        norm = _module(traced, users[0]) if len(users) == 1 else None
-        norm = norm if _foldable(norm) else None
-        name = f"_folded_{node.name}"
-        traced.add_submodule(name, _Folded(conv, norm))
-        with traced.graph.inserting_before(node):
-            new = traced.graph.call_module(name, node.args, node.kwargs)
-        last = node if norm is None else users[0]
-        last.replace_all_uses_with(new)
-        traced.graph.erase_node(last)
-        if last is not node:
-            traced.graph.erase_node(node)
-    traced.recompile()
-    return traced
-
-
-def _module(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
-    return traced.get_submodule(str(node.target)) if node.op == "call_module" else None
-
-
-def _plain(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
-    return (
-        type(module) is nn.Conv2d
-        and module.padding_mode == "zeros"
-        and not isinstance(module.padding, str)
-    )
-
-
-def _foldable(module: nn.Module | None) -> TypeGuard[nn.BatchNorm2d]:
-    return (
-        type(module) is nn.BatchNorm2d
-        and module.running_mean is not None
-        and module.running_var is not None
-        and not module.training
-    )
+    return rewritten(network, _Folded)

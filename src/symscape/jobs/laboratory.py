@@ -21,7 +21,7 @@ from symscape.landscape.barriers import barriers
 from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
 from symscape.landscape.evaluation import Transformed, evaluate
 from symscape.landscape.interpolation import Line, Point
-from symscape.layers.evaluation import fold_evaluations
+from symscape.layers.evaluation import for_evaluation
 from symscape.runs.find import Run, load_network
 from symscape.runs.manifest import git_commit, package_versions
 from symscape.runs.results import Curves
@@ -49,7 +49,7 @@ class Laboratory:
         self.hardware = hardware_of(config)
         self.data = images_of(run, config.data)
         self.network = self.hardware.prepare(load_network(run))
-        fold_evaluations(self.network, self.hardware.precision)
+        self.forward = self.hardware.prepare(for_evaluation(self.network, self.hardware.precision))
         self.twin = self.hardware.prepare(load_network(run))
         # The reference: the same weights in full precision.
         exact = "float64" if self.hardware.precision == "float64" else "float32"
@@ -62,7 +62,9 @@ class Laboratory:
         for name in config.transform:
             splits[f"test/{name}"] = Transformed(splits["test"], name)
         statistics = self.batches(self.first(config.bn_images), STATISTICS_BATCH)
-        self.line = Line(self.network, splits, bn=config.bn, statistics=statistics)
+        self.line = Line(
+            self.network, splits, bn=config.bn, statistics=statistics, forward=self.forward
+        )
         self.provenance: dict[str, Any] = {
             "resolved": self.hardware.as_dict(),
             "versions": package_versions(),
@@ -92,10 +94,10 @@ class Laboratory:
             return {}
         few = self.first(CHECK_IMAGES)
         if self.config.bn in ("reset", "repair"):
-            reset_statistics(self.network, self.batches(few))
+            reset_statistics(self.network, self.batches(few), self.forward)
         self.exact_network.load_state_dict(self.network.state_dict())
         return {
-            self.hardware.precision: evaluate(self.network, self.batches(few)).loss,
+            self.hardware.precision: evaluate(self.forward, self.batches(few)).loss,
             self.exact.precision: evaluate(self.exact_network, self.batches(few)).loss,
         }
 

@@ -37,6 +37,7 @@ class Line:
         bn: reset, lerp, none or repair: what the BatchNorm statistics are at every point, the
             end points too. Without BatchNorm, reset, lerp and none are the same.
         statistics: Images for `reset` and `repair`, in batches that do not change.
+        forward: The same function of the same tensors, computed faster (`layers.evaluation`).
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class Line:
         *,
         bn: str = "reset",
         statistics: Batches = (),
+        forward: nn.Module | None = None,
     ) -> None:
         self.network, self.splits, self.bn, self.statistics = network, splits, bn, statistics
+        self.forward = forward or network
         # The tensors themselves, whatever modules `repair` puts around them.
         self.tensors = network.state_dict()
 
@@ -86,10 +89,12 @@ class Line:
     def look(self, targets: Moments, splits: Iterable[str] | None = None) -> dict[str, Sums]:
         """Evaluate the network as it is filled, after the policy's pass over the statistics."""
         names = self.splits if splits is None else splits
+        # What stands around the norms is in the network alone.
+        forward = self.network if targets else self.forward
         with rescaled(self.network, targets) if targets else nullcontext():
             if self.bn in ("reset", "repair"):
-                reset_statistics(self.network, self.statistics)
-            return {name: accumulate(self.network, self.splits[name]) for name in names}
+                reset_statistics(self.network, self.statistics, forward)
+            return {name: accumulate(forward, self.splits[name]) for name in names}
 
     def fill(self, a: State, b: State, alpha: float) -> None:
         """Set the weights to those at alpha; the statistics as `lerp` and `none` want them."""
@@ -109,7 +114,7 @@ class Line:
     def moments(self, state: State) -> Moments:
         """Return the moments of an end point's norms, after their statistics are reset."""
         self.fill(state, state, 0.0)
-        reset_statistics(self.network, self.statistics)
+        reset_statistics(self.network, self.statistics, self.forward)
         return output_moments(self.network, self.statistics)
 
 

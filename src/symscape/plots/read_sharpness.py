@@ -24,6 +24,30 @@ class Mean:
     unconverged: int
 
 
+@dataclass(frozen=True)
+class Single:
+    """One row of sharpness.csv: a number of one run."""
+
+    name: str
+    step: int
+    subspace: str
+    scaling: str
+    quantity: str
+    value: float
+
+
+def read_singles(path: Path) -> list[Single]:
+    """Return the rows of sharpness.csv."""
+    texts = ("name", "subspace", "scaling", "quantity")
+
+    def parse(cells: dict[str, str]) -> Single:
+        numbers = {"step": int(cells["step"]), "value": float(cells["value"] or "nan")}
+        return Single(**{key: cells[key] for key in texts}, **numbers)  # type: ignore[arg-type]
+
+    with naming(path):
+        return table(path, (*texts, "step", "value"), parse)
+
+
 def read_means(path: Path) -> list[Mean]:
     """Return the rows of summary.csv."""
     with naming(path):

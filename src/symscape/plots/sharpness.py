@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from symscape.plots.read import read_result
-from symscape.plots.read_sharpness import Mean, read_means
+from symscape.plots.read_sharpness import Mean, Single, read_means, read_singles
 from symscape.plots.style import COLOURS, GREY, PAGE_WIDTH, save, style
 
 Entries = dict[str, Any]
 
 
 def draw_sharpness(folder: Path, results_of_runs: Sequence[Path]) -> list[Path]:
-    """Draw what a folder of settings holds: `summary.csv` and the results of single runs.
+    """Draw what a folder of settings holds: its two tables and the results of single runs.
 
     Args:
         folder: of the settings; `pictures/` goes there.
@@ -37,7 +37,7 @@ def draw_sharpness(folder: Path, results_of_runs: Sequence[Path]) -> list[Path]:
     else:
         wanted = [m for m in means if m.quantity in ("eigenvalue_1", "trace")]
         if wanted:
-            figures["sharpness"] = by_kind(wanted)
+            figures["sharpness"] = by_kind(wanted, read_singles(folder / "sharpness.csv"))
         if ascents := [m for m in means if m.quantity.startswith("random_ascent_mean@")]:
             figures["ascent"] = against_epsilon(ascents)
         if _measured(results, "density"):
@@ -51,10 +51,11 @@ def _measured(results: Sequence[Entries], quantity: str) -> bool:
 
 
 @style()
-def by_kind(means: Sequence[Mean]) -> Figure:
+def by_kind(means: Sequence[Mean], singles: Sequence[Single] = ()) -> Figure:
     """Draw largest eigenvalue and trace of every kind of run, subspaces side by side.
 
-    An open marker says that some eigenvalue behind the mean did not converge.
+    Small grey dots are single runs. An open marker says that some eigenvalue behind the mean did
+    not converge.
     """
     quantities = list(dict.fromkeys(m.quantity for m in means))
     scalings = list(dict.fromkeys(m.scaling for m in means))
@@ -62,18 +63,22 @@ def by_kind(means: Sequence[Mean]) -> Figure:
     subspaces = list(dict.fromkeys(m.subspace for m in means))
     shape = (len(quantities), len(scalings))
     figure = Figure(figsize=(PAGE_WIDTH, 2.6 * shape[0] + 0.5))
-    figure.suptitle("Curvature by symmetry: mean over seeds, 95 % interval")
+    figure.suptitle("Curvature by symmetry: mean over seeds, 95 % interval; each seed in grey")
     panels = figure.subplots(*shape, squeeze=False, sharex=True)
     names = {"eigenvalue_1": "largest eigenvalue", "trace": "trace"}
     for row, quantity in enumerate(quantities):
         for column, scaling in enumerate(scalings):
             axes = panels[row, column]
             own = [m for m in means if (m.quantity, m.scaling) == (quantity, scaling)]
+            runs = [s for s in singles if (s.quantity, s.scaling) == (quantity, scaling)]
             for i, subspace in enumerate(subspaces):
                 shift = 0.3 * (i - (len(subspaces) - 1) / 2) / max(1, len(subspaces) - 1)
-                _draw_means(axes, own, subspace, labels, shift, COLOURS[i % len(COLOURS)])
+                here = [m for m in own if m.subspace == subspace]
+                places = {m.name: labels.index(m.label) + shift for m in here}
+                _draw_runs(axes, [s for s in runs if s.subspace == subspace], places)
+                _draw_means(axes, here, places, subspace, COLOURS[i % len(COLOURS)])
             axes.set_title(f"{names[quantity]}, scaling {scaling}")
-            _scale(axes, [m.mean for m in own])
+            _scale(axes, [m.mean for m in own], [m.low for m in own])
             axes.set_xlim(-0.5, len(labels) - 0.5)
     for axes in panels[-1]:
         axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right", rotation_mode="anchor")
@@ -82,27 +87,38 @@ def by_kind(means: Sequence[Mean]) -> Figure:
     return figure
 
 
-def _scale(axes: Axes, values: Sequence[float], decades: float = 2.0) -> None:
-    """Take a log axis for positive values over more than `decades`, else one that holds 0."""
+def _scale(
+    axes: Axes, values: Sequence[float], lows: Sequence[float] = (), decades: float = 2.0
+) -> None:
+    """Take a log axis for positive values over more than `decades`, else one that holds 0.
+
+    A linear axis holds the `lows` of intervals too.
+    """
     finite = [value for value in values if np.isfinite(value)]
     if not finite or min(finite) <= 0:
         axes.axhline(0.0, color=GREY, linewidth=0.5)
     elif max(finite) > 10**decades * min(finite):
         axes.set_yscale("log")
     else:
-        axes.set_ylim(bottom=0.0)
+        lowest = min([0.0, *(low for low in lows if np.isfinite(low))])
+        axes.set_ylim(bottom=1.05 * lowest)
+
+
+def _draw_runs(axes: Axes, runs: Sequence[Single], places: dict[str, float]) -> None:
+    if there := [s for s in runs if s.name in places]:
+        x, y = [places[s.name] - 0.06 for s in there], [s.value for s in there]
+        axes.plot(x, y, ".", color=GREY, markersize=3)
 
 
 def _draw_means(
-    axes: Axes, means: Sequence[Mean], subspace: str, labels: list[str], shift: float, colour: str
+    axes: Axes, means: Sequence[Mean], places: dict[str, float], subspace: str, colour: str
 ) -> None:
-    own = [m for m in means if m.subspace == subspace]
-    for m in own:
-        x = labels.index(m.label) + shift
+    for m in means:
+        x = places[m.name]
         if np.isfinite([m.low, m.high]).all():
             axes.plot([x, x], [m.low, m.high], color=colour)
         axes.plot(x, m.mean, marker="o", color=colour, mfc="white" if m.unconverged else colour)
-    if own:
+    if means:
         axes.plot([], [], marker="o", linestyle="", color=colour, label=subspace)
 
 
