@@ -101,7 +101,7 @@ def compare(
         vanilla = statistics.median(times[kind, "vanilla"])
         row += [f"{vanilla * 1e3:.2f}"]
         row += [f"{statistics.median(times[kind, n]) / vanilla:.2f}" for n in ("direct", "fold")]
-    estimate = training_cost(made["fold"], (side, side), batch, precision)
+    estimate = training_cost(made["fold"].geometry((side, side)), inputs, filters, batch, precision)
     return [*row, f"{estimate:.2f}"]
 
 

@@ -3,6 +3,7 @@ import torch
 from pytest import approx
 
 from symscape.config import ModelConfig, SymmetryConfig
+from symscape.curvature import rewriting
 from symscape.curvature.hessian import Hessian
 from symscape.curvature.lanczos import largest_eigenvalues
 from symscape.curvature.subspaces import (
@@ -10,6 +11,7 @@ from symscape.curvature.subspaces import (
     Restricted,
     choose_bases,
     kernel_bases,
+    kernel_labels,
     scaling,
 )
 from symscape.landscape.batchnorm import reset_statistics
@@ -156,3 +158,26 @@ def test_filter_scales_are_norms_of_filters():
     scale = scaling(plain, "filter")[: kernel.numel()].view(kernel.shape)
     assert torch.allclose(scale[:, 0, 0, 0], kernel.flatten(1).norm(dim=1))
     assert torch.equal(scaling(plain, "elementwise")[: kernel.numel()], kernel.abs().flatten())
+
+
+@pytest.mark.parametrize("scale", SCALINGS)
+@pytest.mark.parametrize("keep", [0, None])
+@pytest.mark.parametrize("folds", [True, False])
+def test_products_within_a_symmetry_by_folds(monkeypatch, folds, keep, scale):
+    net = constrained("rot90", parametrization="projected")
+    plain, own = effective_network(net), kernel_bases(net)
+    d = scaling(plain, scale)
+    if folds:  # It does not pay in a network as small as this.
+        monkeypatch.setattr(rewriting, "training_cost", lambda *_: 0.0)
+    tied = Hessian(plain, images(20), labels(), keep=keep, micro_batch=7, tied=kernel_labels(net))
+    spaces = (
+        Restricted(hessian, choose_bases(plain, own, "own"), d)
+        for hessian in (tied, Hessian(plain, images(20), labels()))
+    )
+    ours, direct = (
+        space.product(torch.cos(torch.arange(space.dimension).double())) for space in spaces
+    )
+    torch.testing.assert_close(ours, direct, rtol=1e-10, atol=1e-12)
+    # What the folds leave out of a gradient says that they were there.
+    gradients = [hessian.gradient()[0] for hessian in (tied, Hessian(plain, images(20), labels()))]
+    assert torch.allclose(*gradients, rtol=1e-10) != folds

@@ -9,7 +9,7 @@ parameters in the order of `network.parameters()`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from symscape.curvature.rewriting import twice_differentiable
+from symscape.layers.ties import Labels
 
 Result = TypeVar("Result")
 MICRO_BATCH = 256
@@ -52,6 +53,8 @@ class Hessian:
         loss: Sum over a batch of the loss of (outputs, labels).
         micro_batch: Images at once.
         keep: Bytes that kept graphs may take; None: a share of what is free now.
+        tied: The orbit of each tap of some convolutions, by name, where only P H P v is asked for,
+            with P the projection to kernels of equal taps: those that fold then cost less.
     """
 
     def __init__(
@@ -63,11 +66,12 @@ class Hessian:
         loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
         micro_batch: int = MICRO_BATCH,
         keep: int | None = None,
+        tied: Mapping[str, Labels] | None = None,
     ) -> None:
         if network.training:
             raise ValueError("network: must be in eval mode: else the loss is no sum over images")
         self.network, self.images, self.labels, self.loss = network, images, labels, loss
-        self._forward = twice_differentiable(network)
+        self._forward = twice_differentiable(network, tied)
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.dimension = sum(p.numel() for p in self.parameters)
         self.micro_batch = min(micro_batch, len(labels))

@@ -1,22 +1,28 @@
 """The same network, rewritten so that differentiating it twice is cheap.
 
-Two changes, neither of which changes the function or the parameters:
+Changes that change neither the function nor the parameters:
 - In eval mode BatchNorm is an affine map a channel, so it goes into the kernel and bias of the
   convolution before it. PyTorch differentiates its own BatchNorm twice in some twenty passes over
   the activations.
 - The second derivative of a convolution is made of ordinary convolutions, input gradients and
   weight gradients. PyTorch makes them of convolutions over transposed tensors, for which it has no
   fast kernels.
+- Where only directions that keep a symmetry matter, the convolutions that obey it fold.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from symscape.layers.fold import folded_conv2d
+from symscape.layers.plan import WORTH, training_cost
 from symscape.layers.rewriting import affine_of, rewritten
+from symscape.layers.stencil import Geometry as Fold
+from symscape.layers.ties import Labels, orbit_means
 
 Geometry = tuple[list[int], list[int], list[int], int]
 """Stride, padding, dilation and groups."""
@@ -99,12 +105,13 @@ def _differentiate(
     return dx, dw
 
 
-class _Folded(nn.Module):
+class _Merged(nn.Module):
     """A convolution and the BatchNorm behind it, if any, as one; the parameters stay theirs."""
 
-    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -> None:
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, labels: Labels | None) -> None:
         super().__init__()
         self.conv, self.norm = conv, norm
+        self.labels = labels
         padding = [conv.padding] if isinstance(conv.padding, int) else conv.padding
         self.geometry: Geometry = (
             list(conv.stride),
@@ -118,13 +125,32 @@ class _Folded(nn.Module):
         weight, bias = self.conv.weight, self.conv.bias
         if self.norm is not None:
             weight, bias = affine_of(self.norm, weight, bias)
-        y: Tensor = _Convolution.apply(x, weight, bias, self.geometry)
+        y: Tensor
+        if (fold := self._fold_of(x)) is not None:
+            y = folded_conv2d(x, orbit_means(weight, fold.labels), fold)
+            return y if bias is None else y + bias[:, None, None]
+        y = _Convolution.apply(x, weight, bias, self.geometry)
         return y
 
+    def _fold_of(self, x: Tensor) -> Fold | None:
+        """Return the fold of images like x, where it pays."""
+        conv = self.conv
+        if self.labels is None or conv.groups > 1 or x.device.type != "cpu":
+            return None
+        top, left = self.geometry[1]
+        fold = Fold(self.labels, (x.shape[-2], x.shape[-1]), conv.stride[0], (top, left))
+        precision = str(x.dtype).removeprefix("torch.")
+        cost = training_cost(fold, conv.in_channels, conv.out_channels, len(x), precision)
+        return fold if cost < WORTH else None
 
-def twice_differentiable(network: nn.Module) -> nn.Module:
+
+def twice_differentiable(network: nn.Module, tied: Mapping[str, Labels] | None = None) -> nn.Module:
     """Return the network, to be differentiated twice; it shares all tensors with `network`.
 
-    Only for networks in eval mode; see `layers.rewriting`.
+    Args:
+        network: in eval mode; see `layers.rewriting`.
+        tied: the orbit of each tap of some convolutions, by name, where only directions that keep
+            them equal matter. Derivatives by the kernels that fold are then projected to these.
     """
-    return rewritten(network, _Folded)
+    labels = {network.get_submodule(name): each for name, each in (tied or {}).items()}
+    return rewritten(network, lambda conv, norm: _Merged(conv, norm, labels.get(conv)))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from symscape.curvature.hessian import Hessian
 from symscape.layers.conv import SymmetricConv2d
-from symscape.layers.parametrizations import PenaltyConv2d
+from symscape.layers.ties import Labels
 from symscape.symmetry.basis import orthonormal_basis
 
 SUBSPACES = ("own", "ambient", "complement", "random")
@@ -31,7 +31,16 @@ def kernel_bases(network: nn.Module) -> dict[str, Tensor]:
     return {
         f"{name}.weight": orthonormal_basis(module.orbits)
         for name, module in network.named_modules()
-        if isinstance(module, SymmetricConv2d) and not isinstance(module, PenaltyConv2d)
+        if isinstance(module, SymmetricConv2d) and module.foldable
+    }
+
+
+def kernel_labels(network: nn.Module) -> dict[str, Labels]:
+    """Return the orbit of each tap of the same kernels, by the name of their convolution."""
+    return {
+        name: module.labels
+        for name, module in network.named_modules()
+        if isinstance(module, SymmetricConv2d) and module.foldable
     }
 
 

@@ -16,12 +16,19 @@ from symscape.curvature.ascent import random_ascent, worst_case
 from symscape.curvature.density import spectral_density
 from symscape.curvature.hessian import MICRO_BATCH, Hessian
 from symscape.curvature.lanczos import largest_eigenvalues
-from symscape.curvature.subspaces import Restricted, choose_bases, kernel_bases, scaling
+from symscape.curvature.subspaces import (
+    Restricted,
+    choose_bases,
+    kernel_bases,
+    kernel_labels,
+    scaling,
+)
 from symscape.curvature.trace import hutch_plus_plus
 from symscape.errors import ConfigError, SymscapeError
 from symscape.jobs.laboratory import hardware_of, images_of, some
 from symscape.jobs.progress import Steps
 from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
+from symscape.layers.ties import Labels
 from symscape.models.build import build_network
 from symscape.runs.find import Run, kept_weights, load_at
 from symscape.runs.manifest import git_commit, now, package_versions
@@ -89,17 +96,23 @@ class Microscope:
         network, step = load_at(run, name)
         network = self.hardware.prepare(network)
         reset_statistics(network, self._batches(self.config.bn_images, STATISTICS_BATCH))
-        size = self.config.micro_batch or MICRO_BATCH
-        hessian = Hessian(network, self.images, self.labels, micro_batch=size)
+        hessian = self._hessian(network)
         gradient, loss = hessian.gradient()
         if not math.isfinite(loss):
             raise SymscapeError(f"{refer(run).label}: the train loss is {loss}")
-        own = kernel_bases(_constrained(run))
-        measures = [
-            self._measures(hessian, network, own, subspace, scale, steps)
-            for subspace in self.config.subspaces
-            for scale in self.config.scalings
-        ]
+        constrained = _constrained(run)
+        own, tied = kernel_bases(constrained), kernel_labels(constrained)
+        used: list[tuple[int, float, int]] = []
+        measures: list[dict[str, Any]] = []
+        for subspace in self.config.subspaces:
+            # Graphs serve one subspace: within its symmetry a network folds.
+            inside = self._hessian(network, tied if subspace == "own" else None)
+            measures += [
+                self._measures(inside, network, own, subspace, scale, steps)
+                for scale in self.config.scalings
+            ]
+            used.append((inside.products, inside.kept_share, inside.micro_batch))
+        products, shares, sizes = zip(*used, strict=True)
         factor = learning_rate_factor(min(step, last - 1), max(last, 1), run.config.scheduler)
         return {
             "step": step,
@@ -107,11 +120,15 @@ class Microscope:
             "gradient_norm": gradient.norm().item(),
             "weight_norm": hessian.point().norm().item(),
             "learning_rate": factor * run.config.optimizer.lr,
-            "products": hessian.products,
-            "graph_kept": hessian.kept_share,
-            "micro_batch": hessian.micro_batch,
+            "products": sum(products),
+            "graph_kept": min(shares),
+            "micro_batch": min(sizes),
             "measures": measures,
         }
+
+    def _hessian(self, network: nn.Module, tied: Mapping[str, Labels] | None = None) -> Hessian:
+        size = self.config.micro_batch or MICRO_BATCH
+        return Hessian(network, self.images, self.labels, micro_batch=size, tied=tied)
 
     def _measures(
         self,

@@ -64,8 +64,10 @@ def make_plan(
     """
     plans = []
     for name, layer, size in _layers(network, batch[1:]):
-        known = device == "cpu"
-        estimate = training_cost(layer, size, batch[0], precision) if known else math.nan
+        # There is a model of plain channels on a CPU.
+        known = device == "cpu" and layer.groups == 1 and layer.foldable
+        sizes = (layer.in_channels, layer.out_channels, batch[0], precision)
+        estimate = training_cost(layer.geometry(size), *sizes) if known else math.nan
         chosen = ("fold" if estimate < WORTH else "direct") if compute == "auto" else compute
         height, width = layer.kernel_size
         plans.append(
@@ -81,23 +83,26 @@ def make_plan(
     return plans
 
 
-def training_cost(layer: SymmetricConv2d, size: KernelSize, images: int, precision: str) -> float:
-    """Return the estimated training time of the folded layer relative to the direct one.
+def training_cost(
+    geometry: Geometry, inputs: int, filters: int, images: int, precision: str
+) -> float:
+    """Return the estimated training time of a folded layer relative to the direct one.
 
-    NaN where there is no estimate: grouped channels, kernels that are not tied, float64.
+    NaN where there is no estimate: float64.
     """
-    if precision not in MOVED or layer.groups > 1 or not layer.foldable:
+    if precision not in MOVED:
         return math.nan
-    geometry, inputs, filters = layer.geometry(size), layer.in_channels, layer.out_channels
     products = math.prod(geometry.out_size) * inputs * filters
     if geometry.stride == 1:
         moved = _moved(inputs, geometry.work, precision)
         moved += _moved(filters, geometry.reflected().work, precision)
     else:
-        spread = layer.taps * math.prod(geometry.out_size) + 2 * math.prod(geometry.padded)
+        spread = math.prod(geometry.kernel_size) * math.prod(geometry.out_size) + 2 * math.prod(
+            geometry.padded
+        )
         moved = _moved(inputs, 2 * geometry.work + spread, precision)
     folded = 3 * (PRODUCT * geometry.orbits * products + CALL[precision] / images) + moved
-    return folded / ((1 + DIRECT_GRADIENTS) * layer.taps * products)
+    return folded / ((1 + DIRECT_GRADIENTS) * math.prod(geometry.kernel_size) * products)
 
 
 def forward_cost(
