@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from symscape.landscape.activations import match_activations
+from symscape.landscape.activations import _mean, _sums, match_activations
 from symscape.landscape.interpolation import Line, line_points
 from symscape.landscape.permutation import (
     AlignmentError,
@@ -164,3 +164,17 @@ def test_the_guard_refuses_what_is_another_function():
 def test_the_identity_moves_nothing():
     spec = permutation_spec(network())
     assert moved_share(identity_permutations(spec)) == 0.0
+
+
+def test_correlations_of_rounded_activations_far_from_zero():
+    """The means of channels are 20 of their deviations: squares in bfloat16 would lose all."""
+    generator = torch.Generator().manual_seed(0)
+    mix = torch.randn(16, 8, generator=generator) / 4
+    x = torch.randn(20_000, 16, generator=generator)
+    a, b = (20 + x[:, :8]).bfloat16(), (20 + x @ mix).bfloat16()
+    sums = _sums(a[:9_000], b[:9_000], (_mean(a), _mean(b)))
+    sums = sums.add(_sums(a[9_000:], b[9_000:], sums.means))
+    exact = torch.corrcoef(torch.cat([a, b], 1).double().T)[:8, 8:]
+    torch.testing.assert_close(sums.correlation(), exact, rtol=0, atol=2e-3)
+    wide = _sums(a.double(), b.double(), (_mean(a.double()), _mean(b.double())))
+    torch.testing.assert_close(wide.correlation(), exact, rtol=1e-10, atol=1e-12)

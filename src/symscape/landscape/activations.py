@@ -15,17 +15,22 @@ import torch
 from torch import Tensor, nn
 
 from symscape.landscape.permutation import assign
+from symscape.layers.workers import on_all_cores
 from symscape.models.permutations import PermutationSpec, Tap
 
-BLOCK_ROWS = 2048
-"""Samples at once on a CPU: small enough to stay in its cache."""
+FIRST = 4096
+"""Samples whose mean is taken off all: without a mean, products in bfloat16 keep a covariance."""
 
 
 @dataclass
 class _Sums:
-    """Sums over samples (images and pixels) of the channels a (C,) and b (C,) of one tap."""
+    """Sums over samples (images and pixels) of the channels a (C,) and b (C,) of one tap.
+
+    Less about their means, which correlations do not depend on.
+    """
 
     count: int
+    means: tuple[Tensor, Tensor]
     a: Tensor
     b: Tensor
     aa: Tensor
@@ -35,6 +40,7 @@ class _Sums:
     def add(self, other: _Sums) -> _Sums:
         return _Sums(
             self.count + other.count,
+            self.means,
             *(getattr(self, k) + getattr(other, k) for k in ("a", "b", "aa", "bb", "ab")),
         )
 
@@ -71,8 +77,10 @@ def match_activations(
             seen[tap] = x
 
         def compare(tap: Tap, x: Tensor, seen: dict[Tap, Tensor] = seen) -> None:
-            sums = _sums(_samples(seen.pop(tap)), _samples(x))
-            totals[tap] = totals[tap].add(sums) if tap in totals else sums
+            samples, before = (_samples(seen.pop(tap)), _samples(x)), totals.get(tap)
+            means = before.means if before else (_mean(samples[0]), _mean(samples[1]))
+            sums = _sums(*samples, means)
+            totals[tap] = before.add(sums) if before else sums
 
         with watching(a, spec.taps, keep):
             a(images)
@@ -104,26 +112,31 @@ def _samples(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).flatten(0, 2)
 
 
-def _sums(a: Tensor, b: Tensor) -> _Sums:
-    """Sum one batch in float32 or better: a sum that is rounded to bfloat16 loses its covariance.
+def _mean(x: Tensor) -> Tensor:
+    return x[:FIRST].to(torch.promote_types(x.dtype, torch.float32)).mean(0).to(x.dtype)
+
+
+def _sums(a: Tensor, b: Tensor, means: tuple[Tensor, Tensor]) -> _Sums:
+    """Sum one batch: products in the type of the activations, the rest in float32 or better.
 
     This runs within the forward pass, whose autocast would round it.
     """
     wide = torch.promote_types(a.dtype, torch.float32)
-    block = BLOCK_ROWS if a.device.type == "cpu" else len(a)
+
+    def work(blocks: list[slice]) -> list[Tensor]:
+        sums = [torch.zeros(a.shape[1], dtype=torch.float64, device=a.device) for _ in range(4)]
+        sums.append(torch.outer(sums[0], sums[0]))
+        for block in blocks:
+            x, y = a[block] - means[0], b[block] - means[1]
+            p, q = x.to(wide), y.to(wide)
+            parts = [p.sum(0), q.sum(0), (p * p).sum(0), (q * q).sum(0), x.T @ y]
+            for total, part in zip(sums, parts, strict=True):
+                total += part
+        return sums
+
     with torch.autocast(a.device.type, enabled=False):
-        total: list[Tensor] = []
-        for part_a, part_b in zip(torch.split(a, block), torch.split(b, block), strict=True):
-            x, y = part_a.to(wide), part_b.to(wide)
-            # Sums over rows as products: on a CPU several times faster than reductions.
-            ones = x.new_ones(len(x))
-            sums = [ones @ x, ones @ y, ones @ (x * x), ones @ (y * y), x.T @ y]
-            total = (
-                [s + t.double() for s, t in zip(total, sums, strict=True)]
-                if total
-                else [t.double() for t in sums]
-            )
-    return _Sums(len(a), *total)
+        parts = on_all_cores(len(a), a.shape[1] * wide.itemsize, a.device, work)
+    return _Sums(len(a), means, *(sum(each[1:], each[0]) for each in zip(*parts, strict=True)))
 
 
 @contextmanager
