@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from symscape.landscape.activations import _mean, _sums, match_activations
+from symscape.landscape.activations import _mean, _samples, _sums, match_activations
 from symscape.landscape.interpolation import Line, line_points
 from symscape.landscape.permutation import (
     AlignmentError,
@@ -118,10 +118,9 @@ def test_correlations_are_those_of_numpy():
         left, right = (
             torch.relu(net.norm(net.conv(x))).permute(1, 0, 2, 3).flatten(1) for net in (a, b)
         )
-    from symscape.landscape.activations import _samples, _sums
-
     maps = [t.view(4, 60, 8, 8).transpose(0, 1) for t in (left, right)]
-    sums = _sums(*(_samples(m.contiguous(memory_format=torch.channels_last)) for m in maps))
+    samples = [_samples(m.contiguous(memory_format=torch.channels_last)) for m in maps]
+    sums = _sums(samples[0], samples[1], (_mean(samples[0]), _mean(samples[1])))
     expected = torch.corrcoef(torch.cat([left, right]))[:4, 4:]
     assert torch.allclose(sums.correlation(), expected.nan_to_num(), atol=1e-10)
 
