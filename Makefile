@@ -1,9 +1,10 @@
 # make quickstart   install, train two networks on digits, show what symmetry does, a barrier, sharpness
 # make test         install, run the tests
-# make check        what .ci/run runs: lint, format, types, all tests
+# make check        lint, format, types, all tests; .ci/run leaves the longest out
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SLOW ?= slow
 # The system's certificates: pip, which installs uv, trusts them too. Bytecode now, as pip does: else
 # the first import of torch and Lightning takes ten seconds more, and every one where Python may not
 # write.
@@ -22,7 +23,7 @@ test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 test-slow: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SLOW)" -n auto
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -86,10 +86,15 @@ def test_traces_add_up_and_eigenvalues_interlace():
     reset_statistics(net, [(images(20)[:, :1], labels())])
     plain, own = effective_network(net), kernel_bases(net)
     hessian = Hessian(plain, images(20)[:, :1], labels())
-    dense = {
-        name: matrix(Restricted(hessian, choose_bases(plain, own, name)))
-        for name in ("own", "ambient", "complement")
-    }
+    bases = {n: choose_bases(plain, own, n) for n in ("own", "ambient", "complement")}
+    whole = matrix(Restricted(hessian, bases["ambient"]))
+    dense = {"ambient": whole}
+    for name in ("own", "complement"):
+        space = Restricted(hessian, bases[name])
+        lifted = torch.stack([space.lift(row) for row in torch.eye(space.dimension).double()])
+        dense[name] = lifted @ whole @ lifted.T
+        v = torch.cos(torch.arange(space.dimension).double())
+        torch.testing.assert_close(space.product(v), dense[name] @ v, rtol=1e-10, atol=1e-12)
     traces = {name: each.trace().item() for name, each in dense.items()}
     assert traces["ambient"] == approx(traces["own"] + traces["complement"], rel=1e-10)
     tops = {name: torch.linalg.eigvalsh(each)[-1].item() for name, each in dense.items()}

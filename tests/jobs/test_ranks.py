@@ -87,7 +87,7 @@ def at(moment: Callable[[], bool], do: Callable[[], None]) -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("ranks", "which"), [(2, 0), (2, 1), (3, 1)])
+@pytest.mark.parametrize(("ranks", "which"), [(2, 0), pytest.param(3, 1, marks=pytest.mark.long)])
 def test_a_killed_rank_ends_the_others_and_the_run_resumes_to_the_same_bits(
     tmp_path, pair, ranks, which
 ):
@@ -115,6 +115,7 @@ def test_a_killed_rank_ends_the_others_and_the_run_resumes_to_the_same_bits(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_begun_alone_goes_on_with_others(tmp_path, monkeypatch):
     options = {"symmetry": {"name": "rot90", "parametrization": "penalty", "strength": 0.1}}
     undisturbed = train(ragged(tmp_path / "a", devices=1, **options))

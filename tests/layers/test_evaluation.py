@@ -27,13 +27,13 @@ def plain(name: str, seed: int = 0) -> nn.Module:
 def folded(monkeypatch) -> list[object]:
     """Record every fold of an evaluation."""
     seen: list[object] = []
-    original = evaluation.folded_conv2d
+    original = evaluation.evaluated_fold
 
-    def record(x, values, geometry):
+    def record(x, values, bias, geometry):
         seen.append(geometry)
-        return original(x, values, geometry)
+        return original(x, values, bias, geometry)
 
-    monkeypatch.setattr(evaluation, "folded_conv2d", record)
+    monkeypatch.setattr(evaluation, "evaluated_fold", record)
     return seen
 
 

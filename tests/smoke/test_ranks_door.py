@@ -81,6 +81,7 @@ def test_the_end_of_the_command_is_the_end_of_all(tmp_path, number):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_torchrun_starts_the_processes_of_a_sweep(tmp_path, pair):
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     sweep = ["-m", *DOOR, "trainer.max_epochs=3", "seed=0,1"]
@@ -103,6 +104,7 @@ def test_torchrun_starts_the_processes_of_a_sweep(tmp_path, pair):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_process_on_each_of_two_machines(tmp_path, pair):
     """With the variables that srun sets; both machines are this one."""
     with socket.create_server(("127.0.0.1", 0)) as server:

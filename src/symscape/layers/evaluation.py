@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from symscape.layers.fold import folded_conv2d
+from symscape.layers.fold import evaluated_fold
 from symscape.layers.plan import WORTH, forward_cost
 from symscape.layers.rewriting import affine_of, rewritten
 from symscape.layers.ties import Seen, Ties, orbit_means, versions
@@ -48,17 +48,18 @@ class _Evaluation(nn.Module):
         if torch.is_grad_enabled() or conv.weight.is_inference():
             y = conv(x) if norm is None else norm(conv(x))
             return y
-        if norm is not None and norm.training:
-            y = norm(self._convolve(x, conv.weight, conv.bias))
-            return y
-        kind = x.device.type
+        kind, dtype = x.device.type, conv.weight.dtype
         if torch.is_autocast_enabled(kind) and x.dtype != torch.float64:
-            x = x.to(torch.get_autocast_dtype(kind))
-        return self._convolve(x, *self._merge(x.dtype))
+            dtype = torch.get_autocast_dtype(kind)
+            x = x.to(dtype)
+        y = self._convolve(x, *self._tensors(dtype))
+        return norm(y) if norm is not None and norm.training else y
 
-    def _merge(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-        """Return kernel and bias of both modules."""
+    def _tensors(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+        """Return the kernel and bias of both modules; of the convolution alone in train mode."""
         conv, norm = self.conv, self.norm
+        if norm is not None and norm.training:
+            return conv.weight.to(dtype), None if conv.bias is None else conv.bias.to(dtype)
         others = () if norm is None else (*norm.parameters(), *norm.buffers())
         seen = versions(*conv.parameters(), *others)
         if self.merged is None or self.merged[:2] != (seen, dtype):
@@ -77,5 +78,4 @@ class _Evaluation(nn.Module):
             return functional.conv2d(
                 x, kernel, bias, conv.stride, conv.padding, conv.dilation, conv.groups
             )
-        y = folded_conv2d(x, orbit_means(kernel, geometry.labels), geometry)
-        return y if bias is None else y.add_(bias.to(y.dtype)[:, None, None])
+        return evaluated_fold(x, orbit_means(kernel, geometry.labels), bias, geometry)

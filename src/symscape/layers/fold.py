@@ -45,21 +45,40 @@ def folded_conv2d(x: Tensor, orbit_values: Tensor, geometry: Geometry, groups: i
     return y.permute(0, 3, 1, 2)
 
 
+def evaluated_fold(
+    x: Tensor, orbit_values: Tensor, bias: Tensor | None, geometry: Geometry
+) -> Tensor:
+    """Return what `folded_conv2d` does, plus a bias (O,), without gradients; all of one type."""
+    pixels = x.permute(0, 2, 3, 1).contiguous()
+    with torch.autocast(x.device.type, enabled=False):
+        y = _multiply(pixels, orbit_values, geometry, bias)
+    return y.permute(0, 3, 1, 2)
+
+
+def _multiply(x: Tensor, u: Tensor, geometry: Geometry, bias: Tensor | None = None) -> Tensor:
+    """Fold x (N, H, W, I), multiply by u."""
+    y = x.new_empty(len(x), *geometry.out_size, len(u))
+    matrix = u.flatten(1).T
+
+    def work(blocks: list[slice]) -> None:
+        for block, folded in folds(x, geometry, blocks):
+            columns, out = _matrix(folded), y[block].flatten(0, 2)
+            if bias is None:
+                torch.mm(columns, matrix, out=out)
+            else:
+                torch.addmm(bias, columns, matrix, out=out)
+
+    on_all_cores(len(x), fold_size(x, geometry), x.device, work)
+    return y
+
+
 class _Convolution(torch.autograd.Function):
     """y = C(x, u), bilinear: x (N, H, W, I), u (O, d, I), y (N, H', W', O)."""
 
     @staticmethod
     def forward(x: Tensor, u: Tensor, geometry: Geometry) -> Tensor:
         """Fold x, multiply by u."""
-        y = x.new_empty(len(x), *geometry.out_size, len(u))
-        matrix = u.flatten(1).T
-
-        def work(blocks: list[slice]) -> None:
-            for block, folded in folds(x, geometry, blocks):
-                torch.mm(_matrix(folded), matrix, out=y[block].flatten(0, 2))
-
-        on_all_cores(len(x), fold_size(x, geometry), x.device, work)
-        return y
+        return _multiply(x, u, geometry)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
