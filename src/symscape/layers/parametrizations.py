@@ -5,37 +5,11 @@ Shapes as in `layers.conv`: O filters, I input channels a group, n taps, d orbit
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from symscape.layers.conv import SymmetricConv2d, kernel_of_taps, taps_last
 from symscape.symmetry.basis import orbit_indicators, orthonormal_basis, projector
-
-
-class _Spread(torch.autograd.Function):
-    """K = U u, by copying each orbit's coordinate to its taps; backwards U^T, a small product.
-
-    A gather is left alone by autocast and costs half of the product; the gradient of a gather
-    would not be deterministic on a GPU.
-    """
-
-    @staticmethod
-    def forward(u: Tensor, basis: Tensor, scale: Tensor, orbits: Tensor) -> Tensor:
-        """Map u (O, d, I) to taps (O, n, I)."""
-        return (u * scale).index_select(1, orbits)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """Keep U."""
-        ctx.save_for_backward(inputs[1])
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        """Map the gradient of the taps (O, n, I) to that of u (O, d, I)."""
-        (basis,) = ctx.saved_tensors
-        return torch.matmul(basis.T, gradients[0]), None, None, None
 
 
 class TiedConv2d(SymmetricConv2d):
@@ -58,8 +32,12 @@ class TiedConv2d(SymmetricConv2d):
 
     @property
     def weight(self) -> Tensor:
-        """The effective kernel U u."""
-        taps = _Spread.apply(self.coordinates, self.basis, self.scale, self.orbits)
+        """The effective kernel U u.
+
+        By copying each orbit's value to its taps, which autocast does not round. The gradient sums
+        over orbits in a fixed order: on GPUs where algorithms are deterministic, as in training.
+        """
+        taps = self.orbit_values.index_select(1, self.orbits)
         return kernel_of_taps(taps, self.kernel_size)
 
     @property
