@@ -5,9 +5,7 @@ On scikit-learn's digits, with networks trained for a few steps. Each ratio is f
 - a curve against the usual loop: a state dict loaded a point, a DataLoader of PIL transforms, one
   train-mode pass for the statistics, evaluation at batch 128 in contiguous float32, a Python float
   a batch; both in turn, and the largest difference of their losses;
-- alignment by activations against one pass over its images;
-- planted permutations found in residual networks of width 30 to 50: ResNet-20, and 32 blocks of
-  two linear layers each.
+- alignment by activations against one pass over its images.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ import symscape  # noqa: F401  # isort: skip  # before torch: it sets how thread
 
 import argparse
 import statistics
-import time
 
 import torch
 from rich.console import Console
@@ -34,16 +31,10 @@ from symscape.data.load import load_data
 from symscape.landscape.activations import match_activations
 from symscape.landscape.batchnorm import STATISTICS_BATCH
 from symscape.landscape.interpolation import Line, line_points
-from symscape.landscape.permutation import (
-    identity_permutations,
-    permute_state,
-    random_permutations,
-)
-from symscape.landscape.weights import ascend, match_weights, trained_weights
 from symscape.layers.evaluation import for_evaluation
 from symscape.layers.factory import initialise
 from symscape.models.build import build_plain
-from symscape.models.permutations import Axis, PermutationSpec, permutation_spec
+from symscape.models.permutations import permutation_spec
 from symscape.training.hardware import Hardware, resolve_hardware
 
 State = dict[str, Tensor]
@@ -228,66 +219,16 @@ def alignment_cost(name: str, rounds: int, console: Console) -> None:
     )
 
 
-def residual_mlp(width: int, seed: int, blocks: int = 32) -> tuple[PermutationSpec, State]:
-    """Return the weights of a residual network of linear layers, and its groups."""
-    generator = torch.Generator().manual_seed(seed)
-    stream: Axis = ("stream",)
-    spec, state = PermutationSpec(sizes={"stream": width}), {}
-    spec.axes |= {"in": (stream, ()), "head": ((), stream)}
-    for block in map(str, range(blocks)):
-        spec.sizes[block] = width
-        spec.axes |= {f"{block}.1": ((block,), stream), f"{block}.2": (stream, (block,))}
-    for name, axes in spec.axes.items():
-        rows, columns = (width if axis else 10 for axis in axes)
-        state[name] = torch.randn(rows, columns, generator=generator) / columns**0.5
-    return spec, state
-
-
-def resnet(width: int, seed: int) -> tuple[PermutationSpec, State]:
-    """Return the weights of a ResNet-20, and its groups."""
-    network = new_network("resnet20", seed, width=width)
-    return permutation_spec(network), network.state_dict()
-
-
-def planted(trials: int, console: Console) -> None:
-    """Print how often a planted permutation is found in residual networks."""
-    for family, make in (("ResNet-20", resnet), ("32 linear blocks", residual_mlp)):
-        found, spent = [0, 0], [0.0, 0.0]
-        for trial in range(trials):
-            generator = torch.Generator().manual_seed(trial)
-            spec, state = make(int(torch.randint(30, 51, (1,), generator=generator)), trial)
-            hidden = random_permutations(spec, generator)
-            moved = permute_state(state, spec, hidden)
-            start = identity_permutations(spec)
-
-            begin = time.perf_counter()
-            weights = (trained_weights(state, spec), trained_weights(moved, spec))
-            plain, _ = ascend(*weights, spec, start, generator)
-            middle = time.perf_counter()
-            ours, _ = match_weights(state, moved, spec)
-            spent = [spent[0] + middle - begin, spent[1] + time.perf_counter() - middle]
-            for i, order in enumerate((plain, ours)):
-                found[i] += all(
-                    torch.equal(p[order[g]], torch.arange(len(p))) for g, p in hidden.items()
-                )
-        for i, name in enumerate(("coordinate ascent alone", "match_weights")):
-            console.print(
-                f"planted in {family}, {name}: {found[i]} of {trials} found, "
-                f"{spent[i] / trials:.2f} s each"
-            )
-
-
 def main() -> None:
     """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parts = ["curve", "alignment", "planted"]
+    parts = ["curve", "alignment"]
     parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
     parser.add_argument("--models", nargs="+", default=list(WIDTHS), choices=list(WIDTHS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--points", type=int, default=5)
     parser.add_argument("--images", type=int, help="of a curve; None: as many as take minutes")
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16"])
-    parser.add_argument("--trials", type=int, default=100)
     arguments = parser.parse_args()
     console = Console(width=100, highlight=False)
     for name in arguments.models:
@@ -297,8 +238,6 @@ def main() -> None:
             curve_costs(name, arguments.rounds, arguments.points, count, precision, console)
         if "alignment" in arguments.parts:
             alignment_cost(name, arguments.rounds, console)
-    if "planted" in arguments.parts:
-        planted(arguments.trials, console)
 
 
 if __name__ == "__main__":
