@@ -110,18 +110,22 @@ def write_summary(root: Path, study: str) -> list[Path]:
     Raises:
         SymscapeError: there is no such study, a file of it is damaged, or it cannot be written.
     """
-    return write_kinds(root / study, kinds_of(find_runs(root, study)))
+    return summarised(root, study)[1]
 
 
-def write_kinds(place: Path, kinds: Sequence[Kind]) -> list[Path]:
-    """Do what `write_summary` does, for the kinds of runs that were found in `place`."""
+def summarised(root: Path, study: str) -> tuple[list[Kind], list[Path]]:
+    """Do what `write_summary` does; return the kinds of runs too."""
     from symscape.plots.summary import draw_summary
 
+    find_runs(root, study)  # Where there is no such study, no lock is left.
+    place = root / study
     with writing_tables(place):
+        # Read by who writes: else one that had read before a run ended could write after it.
+        kinds = kinds_of(find_runs(root, study))
         table, text = place / "summary.csv", place / "summary.md"
         write_rows(table, [row for kind in kinds for row in _rows(kind)], HEADER)
         write_text(text, "\n".join(_markdown(place.name, kinds)) + "\n")
-        return [table, text, *draw_summary(table, place / "summary.png")]
+        return kinds, [table, text, *draw_summary(table, place / "summary.png")]
 
 
 def _rows(kind: Kind) -> Iterator[Row]:

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from symscape.config_analyses import SummaryConfig
 from symscape.jobs.console import console
-from symscape.jobs.means import Kind, kinds_of, traits_of, unfinished_lines, varying, write_kinds
+from symscape.jobs.means import Kind, summarised, traits_of, unfinished_lines, varying
 from symscape.landscape.intervals import Interval
-from symscape.runs.find import Run, find_runs, read_figures
+from symscape.runs.find import Run, read_figures
 
 CHANGES = {
     "hflip": "change/hflip",
@@ -35,8 +35,7 @@ def summarise(config: SummaryConfig) -> list[Run]:
         SymscapeError: there is no such study, or a file of it is damaged or cannot be written.
     """
     root = Path(config.root)
-    runs = find_runs(root, config.study)
-    kinds = kinds_of(runs)
+    kinds, written = summarised(root, config.study)
     runs = [run for kind in kinds for run in kind.runs]
     console.print(_runs(f"study {config.study}", runs))
     console.print(
@@ -52,7 +51,7 @@ def summarise(config: SummaryConfig) -> list[Run]:
     pictures = sorted(p for run in runs for p in (run.folder / "pictures").glob("*.png"))
     if len(runs) > FEW_RUNS:
         pictures = [root / config.study / "*" / "seed=*" / "pictures" / "*.png"]
-    for path in (*pictures, *write_kinds(root / config.study, kinds)):
+    for path in (*pictures, *written):
         console.print(str(path), markup=False)
     return runs
 
