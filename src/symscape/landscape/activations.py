@@ -19,7 +19,7 @@ from symscape.layers.workers import on_all_cores
 from symscape.models.permutations import PermutationSpec, Tap
 
 FIRST = 4096
-"""Samples whose mean is taken off all: without a mean, products in bfloat16 keep a covariance."""
+"""Samples whose mean is taken off all: far from 0, products in bfloat16 lose the covariance."""
 
 
 @dataclass

@@ -32,7 +32,7 @@ def rewritten(network: nn.Module, fuse: Fuse) -> nn.Module:
             continue
         users = list(node.users)
         norm = _module(traced, users[0]) if len(users) == 1 else None
-        norm = norm if _foldable(norm) else None
+        norm = norm if _mergeable(norm) else None
         name = f"_fused_{node.name}"
         traced.add_submodule(name, fuse(conv, norm))
         with traced.graph.inserting_before(node):
@@ -49,7 +49,7 @@ def rewritten(network: nn.Module, fuse: Fuse) -> nn.Module:
 def affine_of(norm: nn.BatchNorm2d, kernel: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return kernel (O, I, kh, kw) and bias (O,) of a convolution and its norm in eval mode."""
     mean, variance = norm.running_mean, norm.running_var
-    assert mean is not None and variance is not None  # _foldable saw to it
+    assert mean is not None and variance is not None  # _mergeable saw to it
     scale = (variance + norm.eps).rsqrt()
     scale = scale if norm.weight is None else scale * norm.weight
     shift = scale * ((bias if bias is not None else 0.0) - mean)
@@ -69,7 +69,7 @@ def _plain(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
     )
 
 
-def _foldable(module: nn.Module | None) -> TypeGuard[nn.BatchNorm2d]:
+def _mergeable(module: nn.Module | None) -> TypeGuard[nn.BatchNorm2d]:
     return (
         type(module) is nn.BatchNorm2d
         and module.running_mean is not None

@@ -29,7 +29,6 @@ class Single:
     """One row of sharpness.csv: a number of one run."""
 
     name: str
-    step: int
     subspace: str
     scaling: str
     quantity: str
@@ -41,11 +40,11 @@ def read_singles(path: Path) -> list[Single]:
     texts = ("name", "subspace", "scaling", "quantity")
 
     def parse(cells: dict[str, str]) -> Single:
-        numbers = {"step": int(cells["step"]), "value": float(cells["value"] or "nan")}
-        return Single(**{key: cells[key] for key in texts}, **numbers)  # type: ignore[arg-type]
+        value = float(cells["value"] or "nan")
+        return Single(value=value, **{key: cells[key] for key in texts})
 
     with naming(path):
-        return table(path, (*texts, "step", "value"), parse)
+        return table(path, (*texts, "value"), parse)
 
 
 def read_means(path: Path) -> list[Mean]:
