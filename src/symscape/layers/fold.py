@@ -37,11 +37,14 @@ def folded_conv2d(x: Tensor, orbit_values: Tensor, geometry: Geometry, groups: i
         precision = torch.get_autocast_dtype(kind)
         x, orbit_values = x.to(precision), orbit_values.to(precision)
     with torch.autocast(kind, enabled=False):
-        pairs = zip(
-            x.permute(0, 2, 3, 1).chunk(groups, -1), orbit_values.chunk(groups), strict=True
-        )
-        parts = [_Convolution.apply(pixels.contiguous(), u, geometry) for pixels, u in pairs]
-        y: Tensor = parts[0] if groups == 1 else torch.cat(parts, -1)
+        pixels = x.permute(0, 2, 3, 1)
+        y: Tensor
+        if groups == 1:
+            y = _Convolution.apply(pixels.contiguous(), orbit_values, geometry)
+        else:
+            pairs = zip(pixels.chunk(groups, -1), orbit_values.chunk(groups), strict=True)
+            parts = [_Convolution.apply(own.contiguous(), u, geometry) for own, u in pairs]
+            y = torch.cat(parts, -1)
     return y.permute(0, 3, 1, 2)
 
 
@@ -169,19 +172,20 @@ def _gradient_of_folded_input(x: Tensor, g: Tensor, geometry: Geometry) -> Tenso
 def _spread(u: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
     """Return dx (N, H, W, I): the product of g and u, added to where each tap had read."""
     _, orbits, inputs = u.shape
-    (top, left), (height, width) = geometry.padding, geometry.size
-    dx = g.new_empty(len(g), height, width, inputs)
+    dx = g.new_empty(len(g), *geometry.size, inputs)
 
     def work(blocks: list[slice]) -> None:
         for block in blocks:
             product = torch.matmul(g[block], u.flatten(1))
             product = product.view(*product.shape[:3], orbits, inputs)
-            padded = g.new_zeros(len(product), *geometry.padded, inputs)
+            met = dx[block].zero_()
             for row, labels in enumerate(geometry.labels):
+                tall = geometry.reach(row, 0)
                 for column, orbit in enumerate(labels):
-                    window = padded[:, geometry.window(row, 0), geometry.window(column, 1)]
-                    window += product[..., orbit, :]
-            dx[block] = padded[:, top : top + height, left : left + width]
+                    wide = geometry.reach(column, 1)
+                    if tall and wide:
+                        window = met[:, geometry.met(row, tall, 0), geometry.met(column, wide, 1)]
+                        window += product[:, tall.start : tall.stop, wide.start : wide.stop, orbit]
 
     on_all_cores(len(g), fold_size(dx, geometry), g.device, work)
     return dx

@@ -97,9 +97,8 @@ def training_cost(
         moved = _moved(inputs, geometry.work, precision)
         moved += _moved(filters, geometry.reflected().work, precision)
     else:
-        spread = math.prod(geometry.kernel_size) * math.prod(geometry.out_size) + 2 * math.prod(
-            geometry.padded
-        )
+        spread = math.prod(geometry.kernel_size) * math.prod(geometry.out_size)
+        spread += math.prod(geometry.size)
         moved = _moved(inputs, 2 * geometry.work + spread, precision)
     folded = 3 * (PRODUCT * geometry.orbits * products + CALL[precision] / images) + moved
     return folded / ((1 + DIRECT_GRADIENTS) * math.prod(geometry.kernel_size) * products)

@@ -2,7 +2,8 @@
 
 F[p, r, i] = sum of x[s p + t, i] over the taps t of orbit r, with s the stride. Images are
 (N, H, W, C), the layout in which pixels x channels is a matrix. The batch is folded in blocks, so F
-never exists as a whole.
+never exists as a whole. Outside the image taps meet zeros, which are neither stored nor added: an
+output is a sum of the taps that are inside.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,15 +44,11 @@ class Geometry:
         return 1 + max(max(row) for row in self.labels)
 
     @property
-    def padded(self) -> KernelSize:
-        """Height and width of the padded input."""
-        return self.size[0] + 2 * self.padding[0], self.size[1] + 2 * self.padding[1]
-
-    @property
     def out_size(self) -> KernelSize:
         """Height and width of the output."""
         height, width = (
-            (n - k) // self.stride + 1 for n, k in zip(self.padded, self.kernel_size, strict=True)
+            (n + 2 * p - k) // self.stride + 1
+            for n, p, k in zip(self.size, self.padding, self.kernel_size, strict=True)
         )
         return height, width
 
@@ -67,7 +66,7 @@ class Geometry:
     def sums(self) -> list[tuple[int, ...]]:
         """The distinct sets of several columns, each of which is summed once for all rows.
 
-        With them the fold of a 3x3 kernel under rot90 takes 6 passes over the images, not 10.
+        With them the fold of a 3x3 kernel under rot90 takes 5 passes over the images, not 9.
         """
         found = {columns for rows in self.rows for _, columns in rows if len(columns) > 1}
         return sorted(found)
@@ -75,20 +74,90 @@ class Geometry:
     @property
     def work(self) -> int:
         """Elements that a fold writes for each image and channel."""
-        (height, width), (padded_height, padded_width) = self.out_size, self.padded
+        height, width = self.out_size
         along_rows = sum(len(columns) - 1 for columns in self.sums)
         across = sum(max(len(rows) - 1, 1) for rows in self.rows)
-        return padded_height * (padded_width + along_rows * width) + across * height * width
+        return (self.size[0] * along_rows + across * height) * width
 
-    def window(self, start: int, axis: int) -> slice:
-        """Return where a tap meets the padded input, for all outputs along an axis."""
-        return slice(start, start + self.stride * (self.out_size[axis] - 1) + 1, self.stride)
+    def reach(self, tap: int, axis: int) -> range:
+        """Return the outputs along an axis for which a tap, a row or a column, is in the image."""
+        shift = self.padding[axis] - tap
+        first = max(-(-shift // self.stride), 0)
+        last = min((self.size[axis] - 1 + shift) // self.stride, self.out_size[axis] - 1)
+        return range(first, max(last + 1, first))
+
+    def met(self, tap: int, outputs: range, axis: int) -> slice:
+        """Return where a tap meets the image, for outputs within its reach along an axis."""
+        start = self.stride * outputs.start + tap - self.padding[axis]
+        return slice(start, start + self.stride * (len(outputs) - 1) + 1, self.stride)
 
     def reflected(self) -> Geometry:
         """Return the convolution that maps output gradients to input gradients, for stride 1."""
         height, width = (k - 1 - p for k, p in zip(self.kernel_size, self.padding, strict=True))
         labels = tuple(row[::-1] for row in self.labels[::-1])
         return replace(self, labels=labels, size=self.out_size, padding=(height, width))
+
+
+class _Part(NamedTuple):
+    """A rectangle of outputs, and what is summed there."""
+
+    target: tuple[slice, slice]
+    terms: list[tuple[int, tuple[slice, slice]]]
+    """Pairs (source, where): source 0 is the image, source i > 0 the sums of `sums[i - 1]`."""
+
+
+class _Schedule(NamedTuple):
+    """The sums of a fold, in their order."""
+
+    along_rows: list[list[_Part]]
+    orbits: list[list[_Part]]
+
+
+@lru_cache(maxsize=256)
+def _schedule(geometry: Geometry) -> _Schedule:
+    height, width = geometry.size[0], geometry.out_size[1]
+    along_rows = []
+    for columns in geometry.sums:
+        parts = []
+        for outputs, inside in _pieces([geometry.reach(c, 1) for c in columns], width):
+            met = [geometry.met(columns[i], outputs, 1) for i in inside]
+            terms = [(0, (slice(0, height), where)) for where in met]
+            parts.append(_Part((slice(0, height), _slice(outputs)), terms))
+        along_rows.append(parts)
+    return _Schedule(along_rows, [_orbit(geometry, rows) for rows in geometry.rows])
+
+
+def _orbit(geometry: Geometry, rows: list[tuple[int, tuple[int, ...]]]) -> list[_Part]:
+    """Return the parts of an orbit's sum over rows."""
+    height, width = geometry.out_size
+    reaches = [geometry.reach(row, 0) for row, _ in rows]
+    # What is summed along rows is there for every column of outputs.
+    across = [
+        range(width) if len(columns) > 1 else geometry.reach(columns[0], 1) for _, columns in rows
+    ]
+    parts = []
+    for tall, rows_inside in _pieces(reaches, height):
+        for wide, inside in _pieces([across[i] for i in rows_inside], width):
+            terms = []
+            for row, columns in (rows[rows_inside[i]] for i in inside):
+                if len(columns) > 1:
+                    source, where = 1 + geometry.sums.index(columns), _slice(wide)
+                else:
+                    source, where = 0, geometry.met(columns[0], wide, 1)
+                terms.append((source, (geometry.met(row, tall, 0), where)))
+            parts.append(_Part((_slice(tall), _slice(wide)), terms))
+    return parts
+
+
+def _pieces(reaches: list[range], length: int) -> list[tuple[range, list[int]]]:
+    """Cut an axis into pieces, each with the indices of the reaches that cover it."""
+    ends = {0, length} | {end for r in reaches if r for end in (r.start, r.stop)}
+    pieces = [range(*pair) for pair in pairwise(sorted(ends))]
+    return [(piece, [i for i, r in enumerate(reaches) if piece[0] in r]) for piece in pieces]
+
+
+def _slice(outputs: range) -> slice:
+    return slice(outputs.start, outputs.stop)
 
 
 class _Scratch(threading.local):
@@ -128,59 +197,41 @@ def _fold_shape(x: Tensor, geometry: Geometry) -> tuple[int, ...]:
 def folds(x: Tensor, geometry: Geometry, blocks: list[slice]) -> Iterator[tuple[slice, Tensor]]:
     """Yield each block and its fold (n, H', W', d, C), which is valid until the next."""
     height, width, _, channels = folded = _fold_shape(x, geometry)
-    padded_height, padded_width = geometry.padded
     images = max((block.stop - block.start for block in blocks), default=0)
-    frame, out, plane, *sums = _scratch.take(
+    out, plane, *sums = _scratch.take(
         x,
-        (images, padded_height, padded_width, channels),
         (images, *folded),
         (images, height, width, channels),
-        *((images, padded_height, width, channels) for _ in geometry.sums),
+        *((images, geometry.size[0], width, channels) for _ in geometry.sums),
     )
-    _clear_margin(frame, geometry.padding)
+    schedule = _schedule(geometry)
     for block in blocks:
         n = block.stop - block.start
-        _frame(x[block], frame[:n], geometry.padding)
-        _fold(frame[:n], out[:n], plane[:n], [each[:n] for each in sums], geometry)
+        _fold(x[block], out[:n], plane[:n], [each[:n] for each in sums], schedule)
         yield block, out[:n]
 
 
-def _clear_margin(frame: Tensor, padding: KernelSize) -> None:
-    for axis, pad in enumerate(padding, start=1):
-        if pad > 0:
-            frame.narrow(axis, 0, pad).zero_()
-            frame.narrow(axis, frame.shape[axis] - pad, pad).zero_()
-
-
-def _frame(x: Tensor, frame: Tensor, padding: KernelSize) -> None:
-    """Copy x inside its margin of zeros; where the padding is negative, the part of x within."""
-    for axis, pad in enumerate(padding, start=1):
-        frame = frame.narrow(axis, max(pad, 0), frame.shape[axis] - 2 * max(pad, 0))
-        x = x.narrow(axis, max(-pad, 0), x.shape[axis] - 2 * max(-pad, 0))
-    frame.copy_(x)
-
-
 def _fold(
-    frame: Tensor, out: Tensor, plane: Tensor, sums: Sequence[Tensor], geometry: Geometry
+    x: Tensor, out: Tensor, plane: Tensor, sums: Sequence[Tensor], schedule: _Schedule
 ) -> None:
     """Sum the taps of each orbit: along rows first, each set of columns once."""
-    along_rows = {}
-    for columns, total in zip(geometry.sums, sums, strict=True):
-        windows = [frame[:, :, geometry.window(column, 1)] for column in columns]
-        along_rows[columns] = _sum(windows, total, total)
-    for orbit, rows in enumerate(geometry.rows):
-        terms = []
-        for row, columns in rows:
-            total = along_rows.get(columns, frame[:, :, geometry.window(columns[0], 1)])
-            terms.append(total[:, geometry.window(row, 0)])
-        _sum(terms, plane, out[..., orbit, :])
+    for total, parts in zip(sums, schedule.along_rows, strict=True):
+        _sum(parts, [x], total, total)
+    for orbit, parts in enumerate(schedule.orbits):
+        _sum(parts, [x, *sums], plane, out[..., orbit, :])
 
 
-def _sum(terms: Sequence[Tensor], partial: Tensor, out: Tensor) -> Tensor:
-    """Write a sum to `out`; partial sums to `partial`, as short runs make `out` slow."""
-    first, *rest = terms
-    if not rest:
-        return out.copy_(first)
-    for term in rest[:-1]:
-        first = torch.add(first, term, out=partial)
-    return torch.add(first, rest[-1], out=out)
+def _sum(parts: list[_Part], sources: list[Tensor], partial: Tensor, out: Tensor) -> None:
+    """Write sums to `out`; partial sums to `partial`, as short runs make `out` slow."""
+    for (tall, wide), terms in parts:
+        target = out[:, tall, wide]
+        if not terms:
+            target.zero_()
+            continue
+        first, *rest = (sources[i][:, rows, columns] for i, (rows, columns) in terms)
+        if not rest:
+            target.copy_(first)
+            continue
+        for term in rest[:-1]:
+            first = torch.add(first, term, out=partial[:, tall, wide])
+        torch.add(first, rest[-1], out=target)
