@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symscape.layers.stencil import Geometry, fold_size, folds
+from symscape.layers.geometry import Geometry
+from symscape.layers.stencil import fold_size, folds
 from symscape.layers.workers import on_all_cores
 
 
