@@ -6,6 +6,7 @@ are evaluated by their fold where that pays.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -32,6 +33,16 @@ def for_evaluation(network: nn.Module, precision: str) -> nn.Module:
     return rewritten(network, partial(_Evaluation, precision=precision))
 
 
+@dataclass
+class _Tensors:
+    """What a convolution computes with."""
+
+    kernel: Tensor
+    bias: Tensor | None
+    values: Tensor | None = None
+    """Of the orbits; made where it folds."""
+
+
 class _Evaluation(nn.Module):
     """A convolution and the BatchNorm behind it, if any."""
 
@@ -39,7 +50,8 @@ class _Evaluation(nn.Module):
         super().__init__()
         self.conv, self.norm, self.precision = conv, norm, precision
         self.ties = Ties(conv)
-        self.merged: tuple[Seen, torch.dtype, Tensor, Tensor | None] | None = None
+        self.made: tuple[Seen, torch.dtype, bool] | None = None
+        self.tensors: _Tensors
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, I, H, W) to what both modules make of it."""
@@ -52,30 +64,33 @@ class _Evaluation(nn.Module):
         if torch.is_autocast_enabled(kind) and x.dtype != torch.float64:
             dtype = torch.get_autocast_dtype(kind)
             x = x.to(dtype)
-        y = self._convolve(x, *self._tensors(dtype))
-        return norm(y) if norm is not None and norm.training else y
+        merged = norm is not None and not norm.training
+        self._make(dtype, merged)
+        y = self._convolve(x)
+        return y if merged or norm is None else norm(y)
 
-    def _tensors(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-        """Return the kernel and bias of both modules; of the convolution alone in train mode."""
+    def _make(self, dtype: torch.dtype, merged: bool) -> None:
+        """Make the kernel and bias, of both modules or of the convolution alone, where outdated."""
         conv, norm = self.conv, self.norm
-        if norm is not None and norm.training:
-            return conv.weight.to(dtype), None if conv.bias is None else conv.bias.to(dtype)
-        others = () if norm is None else (*norm.parameters(), *norm.buffers())
-        seen = versions(*conv.parameters(), *others)
-        if self.merged is None or self.merged[:2] != (seen, dtype):
-            kernel, bias = conv.weight, conv.bias
-            if norm is not None:
-                kernel, bias = affine_of(norm, kernel, bias)
-            bias = None if bias is None else bias.to(dtype)
-            self.merged = (seen, dtype, kernel.to(dtype), bias)
-        return self.merged[2:]
+        others = (*norm.parameters(), *norm.buffers()) if norm is not None and merged else ()
+        key = (versions(*conv.parameters(), *others), dtype, merged)
+        if self.made == key:
+            return
+        kernel, bias = conv.weight, conv.bias
+        if norm is not None and merged:
+            kernel, bias = affine_of(norm, kernel, bias)
+        self.made = key
+        self.tensors = _Tensors(kernel.to(dtype), None if bias is None else bias.to(dtype))
 
-    def _convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
+    def _convolve(self, x: Tensor) -> Tensor:
         """Convolve, with a fold where that pays."""
-        conv, geometry = self.conv, self.ties.geometry(x) if x.device.type == "cpu" else None
+        conv, made = self.conv, self.tensors
+        geometry = self.ties.geometry(x) if x.device.type == "cpu" else None
         sizes = (conv.in_channels, conv.out_channels, len(x), self.precision)
         if geometry is None or not forward_cost(geometry, *sizes) < WORTH:
             return functional.conv2d(
-                x, kernel, bias, conv.stride, conv.padding, conv.dilation, conv.groups
+                x, made.kernel, made.bias, conv.stride, conv.padding, conv.dilation, conv.groups
             )
-        return evaluated_fold(x, orbit_means(kernel, geometry.labels), bias, geometry)
+        if made.values is None:
+            made.values = orbit_means(made.kernel, geometry.labels)
+        return evaluated_fold(x, made.values, made.bias, geometry)
