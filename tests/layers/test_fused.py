@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from symscape.layers import fold, fused
-from symscape.layers.stencil import Geometry
+from symscape.layers.stencil import Geometry, folds
 from symscape.symmetry.groups import Symmetry
 from tests.layers.test_fold import TYING, conv, error, everything, random, twins
 
@@ -92,25 +92,25 @@ def errors(of: Geometry, x: Tensor, u: Tensor, g: Tensor, bias: Tensor | None) -
     return [error(*pair) for pair in zip((y, du), plain(of, x, u, g, bias), strict=True)]
 
 
-def plain(of: Geometry, x, u, g, bias, kind=torch.float64) -> tuple[Tensor, Tensor]:
-    """Return the plain form's product and gradient in another type."""
-    x, u, g, bias = (None if t is None else t.to(kind) for t in (x, u, g, bias))
+def plain(of: Geometry, x, u, g, bias) -> tuple[Tensor, Tensor]:
+    """Return the plain form's product and gradient in float64."""
+    x, u, g, bias = (None if t is None else t.double() for t in (x, u, g, bias))
     return fold._multiply(x, u, of, bias), fold._gradient_of_folded_input(x, g, of)
 
 
 @pytest.mark.parametrize("name", TYING)
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])
 def test_every_group_and_kernel(name, kernel, device):
-    of = geometry(name, kernel, (7, 9))
+    of = geometry(name, kernel, (4, 6))
     assert max(errors(of, *tensors(of, 3, 5, device, images=1))) < 1e-6
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(TYING),
     kernel=st.sampled_from([1, 3, 5]),
     stride=st.integers(1, 3),
-    padding=st.tuples(st.integers(-1, 7), st.integers(-1, 7)),
+    padding=st.tuples(st.integers(-1, 4), st.integers(-1, 4)),
     size=st.tuples(st.integers(7, 10), st.integers(7, 10)),
     inputs=st.sampled_from([1, 3, 5, 16, 20]),
     filters=st.sampled_from([1, 3, 5, 16, 20]),
@@ -118,26 +118,33 @@ def test_every_group_and_kernel(name, kernel, device):
 )
 def test_every_geometry(name, kernel, stride, padding, size, inputs, filters, biased, device):
     of = geometry(name, kernel, size, stride, padding)
-    x, u, g, bias = tensors(of, inputs, filters, device)
+    x, u, g, bias = tensors(of, inputs, filters, device, images=1)
     assert max(errors(of, x, u, g, bias if biased else None)) < 1e-6
 
 
 @pytest.mark.parametrize("name", ["rot90", "hflip", "random"])
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16], ids=str)
-def test_half_precision_rounds_as_the_plain_form_does(name, kind, device):
+def test_sums_of_taps_are_rounded_once_and_so_are_products(name, kind, device):
     of = geometry(name, 3)
-    given = tensors(of, 40, 20, device, kind)
-    exact, rounded = plain(of, *given), plain(of, *given, kind=kind)
-    for found, value, reference in zip(errors(of, *given), rounded, exact, strict=True):
-        assert found < 1.1 * error(value, reference) < 0.01
+    x, u, g, bias = tensors(of, 40, 20, device, kind)
+    [(_, folded)] = folds(x.double(), of, [slice(0, len(x))])
+    columns = folded.flatten(3).flatten(0, 2).to(kind).double()
+    y = columns @ u.flatten(1).T.double() + bias.double()
+    du = g.flatten(0, 2).T.double() @ columns
+    found = fused.fused_product(x, u, of, bias), fused.fused_gradient(x, g, of)
+    for value, reference in zip(found, (y, du), strict=True):
+        # Seldom one rounds up where the other rounds down; a second rounding would be seen.
+        rounded = reference.to(kind).double()
+        assert error(value.flatten(), rounded.flatten()) < torch.finfo(kind).eps / 10
+    assert max(errors(of, x, u, g, bias)) < torch.finfo(kind).eps
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.float32], ids=str)
 def test_many_channels_and_tiles(kind, device, monkeypatch):
     monkeypatch.setattr(fused, "MANY", 1)  # Large tiles, in float16.
     of = geometry("rot90", 3)
-    bound = 1e-6 if kind == torch.float32 else 1e-3
-    assert max(errors(of, *tensors(of, 70, 140, device, kind))) < bound
+    images, bound = (1, 1e-6) if kind == torch.float32 else (2, 1e-3)
+    assert max(errors(of, *tensors(of, 70, 140, device, kind, images))) < bound
 
 
 class Launches:
@@ -181,11 +188,19 @@ def fused_alone(device, monkeypatch) -> str:
     return device
 
 
-@pytest.mark.parametrize("name", ["rot90", "hflip", "random"])
-@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"groups": 2, "padding": (3, 0)}], ids=str)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("rot90", {}),
+        ("hflip", {"padding": (3, 0)}),
+        ("rot90", {"stride": 2}),
+        ("d4", {"groups": 2}),
+    ],
+    ids=str,
+)
 def test_values_gradients_and_hessian_products_of_a_layer(name, options, fused_alone):
     direct, folded = twins(conv(name, **options))
-    x = random(2, 4, 7, 8)
+    x = random(2, 4, 5, 6)
     references = everything(direct.double(), x)
     values = everything(folded.to(fused_alone), x.to(fused_alone, torch.float32))
     for value, reference in zip(values, references, strict=True):
