@@ -70,7 +70,7 @@ def fused_product(x: Tensor, u: Tensor, geometry: Geometry, bias: Tensor | None 
             product[programs, 1, 1](
                 x,
                 u.contiguous(),
-                y if bias is None else bias,
+                y if bias is None else bias.contiguous(),
                 y,
                 pixels,
                 (*geometry.size, *geometry.out_size),
