@@ -1,6 +1,7 @@
 """One symmetric convolution, direct or folded, against nn.Conv2d of the same precision and layout.
 
-Medians of one run, everything in turn; beside them what the cost model of `layers.plan` estimates.
+Medians of one run, everything in turn, relative to nn.Conv2d; beside them what
+`layers.costs` estimates. `--json` keeps the seconds, to which the rates there are fitted.
 """
 
 from __future__ import annotations
@@ -8,8 +9,11 @@ from __future__ import annotations
 import symscape  # noqa: F401  # isort: skip  # before torch: it sets how threads wait
 
 import argparse
+import json
 import statistics
 from collections.abc import Callable
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,9 +22,8 @@ from rich.table import Table
 from timing import seconds
 from torch import Tensor, nn
 
-from symscape.layers.conv import SymmetricConv2d
+from symscape.layers.costs import forward_cost, training_cost
 from symscape.layers.factory import ConvFactory, initialise
-from symscape.layers.plan import training_cost
 from symscape.symmetry.groups import Symmetry
 
 # Input channels, output channels, height and width, stride: the 3x3 layers of both networks.
@@ -47,16 +50,19 @@ SHAPES = {
 
 
 def layers(symmetry: str, inputs: int, filters: int, stride: int) -> dict[str, Any]:
-    """Return the layer as nn.Conv2d, as a direct and as a folded symmetric convolution."""
-    made: dict[str, Any] = {}
-    for name, obeys in (("vanilla", "vanilla"), ("direct", symmetry), ("fold", symmetry)):
-        layer = ConvFactory(Symmetry(obeys))(inputs, filters, (3, 3), stride=stride)
-        initialise(layer, 0)
-        layer.to(memory_format=torch.channels_last)
-        if isinstance(layer, SymmetricConv2d):
-            layer.compute = name
-        made[name] = layer
+    """Return the layer as nn.Conv2d, and as a direct and as a folded symmetric convolution."""
+    made: dict[str, Any] = {"vanilla": layer_of("vanilla", inputs, filters, stride)}
+    for name in ("direct", "fold"):
+        made[name] = layer_of(symmetry, inputs, filters, stride)
+        made[name].compute = name
     return made
+
+
+def layer_of(symmetry: str, inputs: int, filters: int, stride: int) -> Any:
+    """Return one layer, channels last."""
+    layer = ConvFactory(Symmetry(symmetry))(inputs, filters, (3, 3), stride=stride)
+    initialise(layer, 0)
+    return layer.to(memory_format=torch.channels_last)
 
 
 def passes(layer: nn.Module, x: Tensor, reduced: bool) -> dict[str, Callable[[], object]]:
@@ -75,19 +81,18 @@ def passes(layer: nn.Module, x: Tensor, reduced: bool) -> dict[str, Callable[[],
     }
 
 
-def compare(
+def measure(
     symmetry: str, shape: tuple[int, int, int, int], batch: int, precision: str, rounds: int
-) -> list[str]:
-    """Return a row: the shape, vanilla's milliseconds, the others relative to it, the estimate."""
+) -> dict[str, dict[str, float]]:
+    """Return the median seconds of each kind of pass, in each way."""
     inputs, filters, side, stride = shape
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = getattr(torch, precision)
     x = torch.randn(batch, inputs, side, side, device=device, dtype=dtype)
     x = x.contiguous(memory_format=torch.channels_last).requires_grad_(inputs > 3)
-    made = layers(symmetry, inputs, filters, stride)
     calls = {
         (kind, name): call
-        for name, layer in made.items()
+        for name, layer in layers(symmetry, inputs, filters, stride).items()
         for kind, call in passes(layer.to(device), x, precision == "bfloat16").items()
     }
     times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
@@ -96,38 +101,57 @@ def compare(
             taken = seconds(call)
             if i >= 2:
                 times[key].append(taken)
+    found: dict[str, dict[str, float]] = {"forward": {}, "training": {}}
+    for (kind, name), values in times.items():
+        found[kind][name] = statistics.median(values)
+    return found
+
+
+def row_of(
+    symmetry: str,
+    shape: tuple[int, int, int, int],
+    batch: int,
+    precision: str,
+    found: dict[str, dict[str, float]],
+) -> list[str]:
+    """Return the shape, and for each kind of pass vanilla's milliseconds and the others' ratio."""
+    inputs, filters, side, stride = shape
     row = [f"{inputs} > {filters}, {side}x{side}" + (f" / {stride}" if stride > 1 else "")]
-    for kind in ("forward", "training"):
-        vanilla = statistics.median(times[kind, "vanilla"])
+    geometry = layer_of(symmetry, inputs, filters, stride).geometry((side, side))
+    for kind, cost in (("forward", forward_cost), ("training", training_cost)):
+        vanilla = found[kind]["vanilla"]
         row += [f"{vanilla * 1e3:.2f}"]
-        row += [f"{statistics.median(times[kind, n]) / vanilla:.2f}" for n in ("direct", "fold")]
-    estimate = training_cost(made["fold"].geometry((side, side)), inputs, filters, batch, precision)
-    return [*row, f"{estimate:.2f}"]
+        row += [f"{found[kind][name] / vanilla:.2f}" for name in ("direct", "fold")]
+        row.append(f"{cost(geometry, inputs, filters, batch, precision):.2f}")
+    return row
 
 
 def main() -> None:
     """Print a table for each precision."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--symmetry", default="rot90")
+    parser.add_argument("--symmetries", nargs="+", default=["rot90", "hvflip", "hflip"])
     parser.add_argument("--models", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path, default=None, help="a file for all medians")
     arguments = parser.parse_args()
     console = Console(width=110)
-    for precision in arguments.precisions:
-        title = f"{arguments.symmetry}, {precision}, batch {arguments.batch}"
+    kept = []
+    for precision, symmetry in product(arguments.precisions, arguments.symmetries):
+        title = f"{symmetry}, {precision}, batch {arguments.batch}"
         table = Table(title=f"{title}, {torch.get_num_threads()} threads")
-        kinds = [column for kind in ("forward", "training") for column in (kind, "direct", "fold")]
-        for column in ("layer, map / stride", *kinds, "estimate"):
+        ways = ("direct", "fold", "estimate")
+        for column in ("layer, map / stride", "forward ms", *ways, "training ms", *ways):
             table.add_column(column, justify="right")
-        for model in arguments.models:
-            for shape in SHAPES[model]:
-                row = compare(
-                    arguments.symmetry, shape, arguments.batch, precision, arguments.rounds
-                )
-                table.add_row(*row)
+        for shape in (shape for model in arguments.models for shape in SHAPES[model]):
+            setting = (symmetry, shape, arguments.batch, precision)
+            found = measure(*setting, arguments.rounds)
+            table.add_row(*row_of(*setting, found))
+            kept.append([*setting, found])
         console.print(table)
+        if arguments.json is not None:
+            arguments.json.write_text(json.dumps(kept), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from symscape.layers import fold, fused
-from symscape.layers.stencil import Geometry, folds
+from symscape.layers.geometry import Geometry
+from symscape.layers.stencil import folds
 from symscape.symmetry.groups import Symmetry
 from tests.layers.test_fold import TYING, conv, error, everything, random, twins
 

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from symscape.layers.costs import WORTH, training_cost
 from symscape.layers.fold import folded_conv2d
-from symscape.layers.plan import WORTH, training_cost
+from symscape.layers.geometry import Geometry as Fold
 from symscape.layers.rewriting import affine_of, rewritten
-from symscape.layers.stencil import Geometry as Fold
 from symscape.layers.ties import Labels, orbit_means
 
 Geometry = tuple[list[int], list[int], list[int], int]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from symscape.layers.fold import folded_conv2d
-from symscape.layers.stencil import Geometry
+from symscape.layers.geometry import Geometry
 from symscape.symmetry.groups import KernelSize, Symmetry
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from symscape.layers.costs import WORTH, forward_cost
 from symscape.layers.fold import evaluated_fold
-from symscape.layers.plan import WORTH, forward_cost
 from symscape.layers.rewriting import affine_of, rewritten
 from symscape.layers.ties import Seen, Ties, orbit_means, versions
 

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from symscape.layers.fused import fused_gradient, fused_product, fuses
-from symscape.layers.stencil import Geometry, fold_size, folds
+from symscape.layers.geometry import Geometry
+from symscape.layers.stencil import fold_size, folds
 from symscape.layers.workers import on_all_cores
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symscape.layers.stencil import Geometry
+from symscape.layers.geometry import Geometry
 
 # Outputs from which tiles of 128 x 128 fill a GPU: there are 256 of them and more.
 MANY = 2**22

@@ -1,9 +1,4 @@
-"""Which symmetric convolutions fold: decided by a cost model, so that runs of a seed repeat.
-
-The model counts multiplications and elements moved, in units of one multiplication of a direct
-convolution. A measurement would be nearer to the machine, but would choose otherwise now and then,
-and the two ways differ in rounding.
-"""
+"""Which symmetric convolutions of a network fold (`layers.fold`), by what that costs."""
 
 from __future__ import annotations
 
@@ -18,23 +13,8 @@ import torch
 from torch import nn
 
 from symscape.layers.conv import SymmetricConv2d
-from symscape.layers.stencil import Geometry
+from symscape.layers.costs import WORTH, training_cost
 from symscape.symmetry.groups import KernelSize
-
-# Fitted to benchmarks/symmetric_conv.py on two cores with AVX512, in multiplications of a direct
-# convolution in float32 and bfloat16.
-PRODUCT = 1.4
-"""A multiplication in the product of a fold."""
-DIRECT_GRADIENTS = 2.25
-"""Both gradients of a direct convolution relative to its forward pass."""
-MOVED = {"float32": 20.0, "bfloat16": 30.0}
-"""An element that a fold writes."""
-RUN = {"float32": 200.0, "bfloat16": 1500.0}
-"""A pixel that it writes: its channels are a run of their own."""
-CALL = {"float32": 1.5e8, "bfloat16": 1.5e8}
-"""A pass over a batch, forward or one gradient, however small."""
-WORTH = 0.85
-"""The relative time below which a layer folds."""
 
 
 @dataclass(frozen=True)
@@ -81,46 +61,6 @@ def make_plan(
             )
         )
     return plans
-
-
-def training_cost(
-    geometry: Geometry, inputs: int, filters: int, images: int, precision: str
-) -> float:
-    """Return the estimated training time of a folded layer relative to the direct one.
-
-    NaN where there is no estimate: float64.
-    """
-    if precision not in MOVED:
-        return math.nan
-    products = math.prod(geometry.out_size) * inputs * filters
-    if geometry.stride == 1:
-        moved = _moved(inputs, geometry.work, precision)
-        moved += _moved(filters, geometry.reflected().work, precision)
-    else:
-        spread = math.prod(geometry.kernel_size) * math.prod(geometry.out_size)
-        spread += math.prod(geometry.size)
-        moved = _moved(inputs, 2 * geometry.work + spread, precision)
-    folded = 3 * (PRODUCT * geometry.orbits * products + CALL[precision] / images) + moved
-    return folded / ((1 + DIRECT_GRADIENTS) * math.prod(geometry.kernel_size) * products)
-
-
-def forward_cost(
-    geometry: Geometry, inputs: int, filters: int, images: int, precision: str
-) -> float:
-    """Return the estimated time of a folded forward pass relative to the direct one.
-
-    NaN where there is no estimate: float64.
-    """
-    if precision not in MOVED:
-        return math.nan
-    products = math.prod(geometry.out_size) * inputs * filters
-    moved = _moved(inputs, geometry.work, precision)
-    folded = PRODUCT * geometry.orbits * products + CALL[precision] / images + moved
-    return folded / (math.prod(geometry.kernel_size) * products)
-
-
-def _moved(channels: int, pixels: int, precision: str) -> float:
-    return pixels * (MOVED[precision] * channels + RUN[precision])
 
 
 def _layers(

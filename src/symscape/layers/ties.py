@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from symscape.layers.conv import taps_last
-from symscape.layers.stencil import Geometry
+from symscape.layers.geometry import Geometry
 
 # Taps are equal up to the rounding of float32, relative to the largest of a kernel.
 TOLERANCE = 1e-6
