@@ -46,6 +46,7 @@ ONLY_IN = {
     "matplotlib": {"plots"},
     "ray": {"sweeps"},
     "submitit": {"sweeps"},
+    "triton": {"layers"},
 }
 WITHOUT = {"plots": {"torch"}, "symmetry": {"symscape.config", "symscape.errors"}}
 FILES = sorted(PACKAGE.rglob("*.py"))

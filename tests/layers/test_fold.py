@@ -45,16 +45,16 @@ def everything(layer: nn.Module, x: Tensor) -> list[Tensor]:
     x = x.clone().requires_grad_()
     variables = [x, *layer.parameters()]
     y = layer(x)
-    weights = random(*y.shape, seed=1).to(y.dtype)
+    weights = random(*y.shape, seed=1).to(y)
     gradients = torch.autograd.grad((y.square() * weights).mean(), variables, create_graph=True)
-    directions = [random(*g.shape, seed=2 + i).to(g.dtype) for i, g in enumerate(gradients)]
+    directions = [random(*g.shape, seed=2 + i).to(g) for i, g in enumerate(gradients)]
     along = sum((g * d).sum() for g, d in zip(gradients, directions, strict=True))
     products = torch.autograd.grad(along, variables)
     return [y.detach(), *(g.detach() for g in gradients), *products]
 
 
 def error(value: Tensor, reference: Tensor) -> float:
-    return ((value.double() - reference).norm() / reference.norm()).item()
+    return ((value.to(reference) - reference).norm() / reference.norm()).item()
 
 
 @settings(deadline=None, max_examples=80)

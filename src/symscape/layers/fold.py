@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symscape.layers.fused import fused_gradient, fused_product, fuses
 from symscape.layers.geometry import Geometry
 from symscape.layers.stencil import fold_size, folds
 from symscape.layers.workers import on_all_cores
@@ -61,6 +62,8 @@ def evaluated_fold(
 
 def _multiply(x: Tensor, u: Tensor, geometry: Geometry, bias: Tensor | None = None) -> Tensor:
     """Fold x (N, H, W, I), multiply by u."""
+    if fuses(x):
+        return fused_product(x, u, geometry, bias)
     y = x.new_empty(len(x), *geometry.out_size, len(u))
     matrix = u.flatten(1).T
 
@@ -138,6 +141,9 @@ def _adjoints_of_folded_gradient(
     x: Tensor | None, u: Tensor, g: Tensor, geometry: Geometry
 ) -> tuple[Tensor, Tensor | None]:
     """Return (dx, du): each is one product with the fold of g by the reflected taps."""
+    if fuses(g):
+        du = None if x is None else fused_gradient(g, x, geometry).transpose(0, 2)
+        return fused_product(g, u.transpose(0, 2), geometry), du
     filters, orbits, inputs = u.shape
     matrix = u.transpose(0, 1).reshape(orbits * filters, inputs)
     dx = g.new_empty(len(g), *geometry.out_size, inputs)
@@ -158,6 +164,8 @@ def _adjoints_of_folded_gradient(
 
 
 def _gradient_of_folded_input(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
+    if fuses(x):
+        return fused_gradient(x, g, geometry)
     filters, inputs = g.shape[-1], x.shape[-1]
 
     def work(blocks: list[slice]) -> Tensor:
