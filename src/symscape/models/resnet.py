@@ -91,7 +91,8 @@ class BasicBlock(nn.Module):
         """Map x (N, in_channels, H, W) to (N, out_channels, H', W')."""
         y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
         y = self.norm2(self.conv2(y))
-        return functional.relu(y + self.shortcut(x), inplace=True)
+        # In place: memory taken anew costs a CPU more than the sum.
+        return functional.relu(y.add_(self.shortcut(x)), inplace=True)
 
 
 def _shortcut(parts: Parts, in_channels: int, out_channels: int, stride: int) -> nn.Module:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import platform
+import sys
 from dataclasses import asdict, dataclass
 
 import torch
@@ -13,6 +16,9 @@ from symscape.errors import ConfigError
 
 # Lightning's names; bfloat16 keeps weights and sums in float32.
 LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float64": "64-true"}
+# glibc's numbers of what mallopt sets: the free memory that it keeps, and the size from which it
+# takes memory from the system.
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 CPU_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16")
 
 
@@ -76,6 +82,8 @@ def resolve_hardware(config: TrainerConfig, before: dict[str, str]) -> Hardware:
     if precision == "auto":
         native = _native_bfloat16(accelerator)
         precision = before.get("precision") or ("bfloat16" if native else "float32")
+    if accelerator == "cpu":
+        _keep_memory()
     name = torch.cuda.get_device_name() if accelerator == "gpu" else _cpu_name()
     count = f"{config.ranks} x " if config.ranks > 1 else ""
     return Hardware(accelerator, precision, f"{count}{name}")
@@ -99,6 +107,22 @@ def _native_bfloat16(accelerator: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return any(bool(capabilities.get(name)) for name in CPU_BFLOAT16)
+
+
+def _keep_memory() -> None:
+    """Let glibc keep what is freed, up to 2 GiB, unless the environment says otherwise.
+
+    Memory that the system clears anew for each large activation costs a CPU more than what is
+    computed in it.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for name, number in (
+            ("MALLOC_TRIM_THRESHOLD_", TRIM_THRESHOLD),
+            ("MALLOC_MMAP_THRESHOLD_", MMAP_THRESHOLD),
+        ):
+            if name not in os.environ:
+                mallopt(number, 2**31 - 1)
 
 
 def _cpu_name() -> str:
