@@ -4,12 +4,15 @@ import csv
 import json
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from pytest import approx
 
 from symscape.config_analyses import SummaryConfig
+from symscape.jobs.analysis import writing_tables
 from symscape.jobs.means import kinds_of, number, write_summary
 from symscape.jobs.summary import summarise
 from symscape.jobs.train import train
@@ -128,3 +131,16 @@ def test_it_needs_no_torch(runs):
 )
 def test_numbers_have_four_digits_that_count(value, text):
     assert number(value) == text
+
+
+def test_who_waits_for_the_tables_reads_the_runs_after_that(runs):
+    some = find_runs(runs, "tests")[0]
+    change_manifest(some, status="running")
+    with ThreadPoolExecutor(1) as pool:
+        with writing_tables(runs / "tests"):
+            waiting = pool.submit(write_summary, runs, "tests")
+            time.sleep(0.5)  # Long enough to have read the runs, were they read before.
+            assert not waiting.done()
+            change_manifest(some, status="completed")
+        waiting.result()
+    assert all(row["unfinished"] == "" for row in rows(runs))

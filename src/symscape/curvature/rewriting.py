@@ -22,7 +22,7 @@ from symscape.layers.costs import WORTH, training_cost
 from symscape.layers.fold import folded_conv2d
 from symscape.layers.geometry import Geometry as Fold
 from symscape.layers.rewriting import affine_of, rewritten
-from symscape.layers.ties import Labels, orbit_means
+from symscape.layers.ties import Labels, geometry_of, orbit_means
 
 Geometry = tuple[list[int], list[int], list[int], int]
 """Stride, padding, dilation and groups."""
@@ -137,8 +137,7 @@ class _Merged(nn.Module):
         conv = self.conv
         if self.labels is None or conv.groups > 1 or x.device.type != "cpu":
             return None
-        top, left = self.geometry[1]
-        fold = Fold(self.labels, (x.shape[-2], x.shape[-1]), conv.stride[0], (top, left))
+        fold = geometry_of(conv, self.labels, x)
         precision = str(x.dtype).removeprefix("torch.")
         cost = training_cost(fold, conv.in_channels, conv.out_channels, len(x), precision)
         return fold if cost < WORTH else None

@@ -42,10 +42,13 @@ class Ties:
             return None
         if (now := versions(self.conv.weight)) != self.seen:
             self.seen, self.labels = now, tied_taps(self.conv.weight)
-        if self.labels is None:
-            return None
-        top, left = (int(p) for p in self.conv.padding)
-        return Geometry(self.labels, (x.shape[-2], x.shape[-1]), self.conv.stride[0], (top, left))
+        return None if self.labels is None else geometry_of(self.conv, self.labels, x)
+
+
+def geometry_of(conv: nn.Conv2d, labels: Labels, x: Tensor) -> Geometry:
+    """Return the geometry of a convolution whose taps are tied, on images x (N, I, H, W)."""
+    top, left = (int(p) for p in conv.padding)
+    return Geometry(labels, (x.shape[-2], x.shape[-1]), conv.stride[0], (top, left))
 
 
 def orbit_means(kernel: Tensor, labels: Labels) -> Tensor:
