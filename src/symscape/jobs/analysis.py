@@ -11,7 +11,7 @@ from pathlib import Path
 
 from symscape.errors import SymscapeError
 from symscape.jobs.console import console
-from symscape.jobs.interrupt import Interrupted, interruptible
+from symscape.jobs.interrupt import Interrupted, held, interruptible
 from symscape.jobs.progress import Steps, progress
 from symscape.runs.files import write_text
 from symscape.runs.find import Run
@@ -126,14 +126,15 @@ def make_missing(
         log.info(f"{there} of {len(tasks)} results are there already (force=true makes them anew)")
     if not missing:
         return Made(0, [])
-    made = busy = 0
+    made: list[Path] = []
     failures: list[str] = []
-    with _stoppable(lambda: made):
+    busy = 0
+    with _stoppable(made):
         measure = prepare(missing[0].runs[0])
         with progress(console, sum(task.steps for task in missing)) as steps:
             for task in missing:
                 try:
-                    made += _make(task, kind, measure, say, steps, force)
+                    _make(task, kind, measure, say, steps, force, made)
                 except BusyError:
                     steps.tick(task.steps)
                     busy += 1
@@ -142,7 +143,7 @@ def make_missing(
                     log.error(f"{task.title}: failed: {error}")
     if busy:
         log.info(f"{busy} results are being made by another process; they are left to it")
-    return Made(made, failures)
+    return Made(len(made), failures)
 
 
 def _make(
@@ -152,18 +153,20 @@ def _make(
     say: Callable[[AnyResult], str],
     steps: Steps,
     force: bool,
-) -> int:
+    made: list[Path],
+) -> None:
     with locked(task.path):
         if not force and is_whole(task.path, kind):
             steps.tick(task.steps)
-            return 0
+            return
         steps.about(task.title)
         result = measure(task, steps)
-        write_result(task.path, result)
+        with held():  # What is there when Ctrl-C ends the work is counted.
+            write_result(task.path, result)
+            made.append(task.path)
         # Whoever gets this lock later finds the result first.
         task.path.with_name(f".{task.path.name}.lock").unlink(missing_ok=True)
     steps.finished(f"{task.title}: {say(result)} ({result.seconds:.1f} s)")
-    return 1
 
 
 def warn_of_rounding(result: LineResult) -> None:
@@ -186,11 +189,11 @@ def writing_tables(place: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _stoppable(made: Callable[[], int]) -> Iterator[None]:
+def _stoppable(made: list[Path]) -> Iterator[None]:
     """End the work at Ctrl-C: what is finished is on disk."""
     try:
         with interruptible():
             yield
     except Interrupted as signal:
-        log.info(f"{signal}: stopped; {made()} new results are kept, the same command goes on")
+        log.info(f"{signal}: stopped; {len(made)} new results are kept, the same command goes on")
         raise KeyboardInterrupt from None

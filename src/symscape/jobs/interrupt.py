@@ -43,6 +43,10 @@ def interruptible() -> Iterator[None]:
 @contextmanager
 def held() -> Iterator[None]:
     """Let a signal take effect when the block ends: compiled code may break if it is cut off."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Signals find the main thread only.
+        return
+
     came: list[int] = []
 
     def keep(number: int, frame: FrameType | None) -> None:
