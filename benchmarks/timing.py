@@ -1,9 +1,10 @@
-"""What the benchmarks time with."""
+"""What the benchmarks measure with."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -15,3 +16,10 @@ def seconds(call: Callable[[], object]) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter() - begin
+
+
+def resident(which: str) -> float:
+    """Return a process's memory in MiB: now (VmRSS) or at its peak (VmHWM), as Linux tells."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith(which))
+    return int(line.split()[1]) / 2**10

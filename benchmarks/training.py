@@ -32,6 +32,7 @@ import torch
 import usual_way
 from rich.console import Console
 from rich.table import Table
+from timing import resident
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -227,16 +228,9 @@ def _added_memory(config: TrainConfig, hardware: Hardware) -> float:
         step = bare_step(config, hardware)
         seconds_a_step(step, 3, hardware)
         return torch.cuda.max_memory_allocated() / 2**20
-    before = _resident("VmRSS")
+    before = resident("VmRSS")
     seconds_a_step(bare_step(config, hardware), 3, hardware)
-    return _resident("VmHWM") - before
-
-
-def _resident(which: str) -> float:
-    """Return a process's memory in MiB: now (VmRSS) or at its peak (VmHWM), as Linux tells."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    (line,) = (line for line in status.splitlines() if line.startswith(which))
-    return int(line.split()[1]) / 2**10
+    return resident("VmHWM") - before
 
 
 def compare_symmetries(
