@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 
 import pytest
@@ -43,8 +44,10 @@ def test_the_bar_shows_speed_loss_accuracy_and_remaining_time(tmp_path):
 
 @pytest.mark.slow
 def test_a_sweep_shows_one_line_and_no_bars(tmp_path):
-    shown = screen(("-m", *TINY, "trainer.max_epochs=20", "seed=0,1"), tmp_path)
-    for part in ("1 running, 0 failed, 1 waiting", "1 done, 1 running", "left, seed=1 ", "50%"):
+    shown = screen(("-m", *TINY, "trainer.max_epochs=40", "seed=0,1"), tmp_path)
+    for part in ("1 running, 0 failed, 1 waiting", "1 done, 1 running"):
         assert part in shown
+    # Which of the percentages the line is drawn at is the machine's business.
+    assert re.search(r"0:\d\d:\d\d left, seed=1 \d+%", shown)
     assert "━" not in shown and "images/s" not in shown
     assert "seed=0: done" in shown and "sweep of 2 jobs" in shown
