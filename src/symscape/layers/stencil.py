@@ -120,7 +120,8 @@ def _fold_shape(x: Tensor, geometry: Geometry) -> tuple[int, ...]:
 def folds(x: Tensor, geometry: Geometry, blocks: list[slice]) -> Iterator[tuple[slice, Tensor]]:
     """Yield each block and its fold (n, H', W', d, C), which is valid until the next."""
     height, width, _, channels = folded = _fold_shape(x, geometry)
-    images = max((block.stop - block.start for block in blocks), default=0)
+    counts = {block.stop - block.start for block in blocks}
+    images = max(counts, default=0)
     out, plane, *sums = _scratch.take(
         x,
         (images, *folded),
@@ -128,33 +129,51 @@ def folds(x: Tensor, geometry: Geometry, blocks: list[slice]) -> Iterator[tuple[
         *((images, geometry.size[0], width, channels) for _ in geometry.sums),
     )
     schedule = _schedule(geometry)
+    # Cutting out windows takes Python as long as small sums take: once for all blocks of a size.
+    steps = {n: _steps(schedule, x, out[:n], plane[:n], [s[:n] for s in sums]) for n in counts}
     for block in blocks:
-        n = block.stop - block.start
-        _fold(x[block], out[:n], plane[:n], [each[:n] for each in sums], schedule)
-        yield block, out[:n]
+        count = block.stop - block.start
+        for target, terms in steps[count]:
+            met = [t.narrow(0, block.start, count) if of_all else t for t, of_all in terms]
+            if len(met) == 2:
+                torch.add(*met, out=target)
+            elif met:
+                target.copy_(met[0])
+            else:
+                target.zero_()
+        yield block, out[:count]
 
 
-def _fold(
-    x: Tensor, out: Tensor, plane: Tensor, sums: Sequence[Tensor], schedule: _Schedule
-) -> None:
-    """Sum the taps of each orbit: along rows first, each set of columns once."""
+class _Step(NamedTuple):
+    """What is written, and the one or two terms whose sum it is; none for zeros."""
+
+    target: Tensor
+    terms: list[tuple[Tensor, bool]]
+    """Windows, and whether each is one of all images rather than of a block's."""
+
+
+def _steps(
+    schedule: _Schedule, x: Tensor, out: Tensor, plane: Tensor, sums: Sequence[Tensor]
+) -> list[_Step]:
+    """Return the sums of the taps of each orbit: along rows first, each set of columns once."""
+    steps: list[_Step] = []
     for total, parts in zip(sums, schedule.along_rows, strict=True):
-        _sum(parts, [x], total, total)
+        steps += _sum(parts, [x], total, total)
     for orbit, parts in enumerate(schedule.orbits):
-        _sum(parts, [x, *sums], plane, out[..., orbit, :])
+        steps += _sum(parts, [x, *sums], plane, out[..., orbit, :])
+    return steps
 
 
-def _sum(parts: list[_Part], sources: list[Tensor], partial: Tensor, out: Tensor) -> None:
-    """Write sums to `out`; partial sums to `partial`, as short runs make `out` slow."""
-    for (tall, wide), terms in parts:
-        target = out[:, tall, wide]
-        if not terms:
-            target.zero_()
-            continue
-        first, *rest = (sources[i][:, rows, columns] for i, (rows, columns) in terms)
-        if not rest:
-            target.copy_(first)
-            continue
-        for term in rest[:-1]:
-            first = torch.add(first, term, out=partial[:, tall, wide])
-        torch.add(first, rest[-1], out=target)
+def _sum(
+    parts: list[_Part], sources: list[Tensor], partial: Tensor, out: Tensor
+) -> Iterator[_Step]:
+    """Yield sums into `out`; partial sums go to `partial`, as short runs make `out` slow."""
+    for (tall, wide), places in parts:
+        target, middle = out[:, tall, wide], partial[:, tall, wide]
+        windows = [(sources[i][:, rows, columns], i == 0) for i, (rows, columns) in places]
+        for done, window in enumerate(windows[1:-1], start=1):
+            first = windows[0] if done == 1 else (middle, False)
+            yield _Step(middle, [first, window])
+        if len(windows) > 2:
+            windows = [(middle, False), windows[-1]]
+        yield _Step(target, windows)
