@@ -22,9 +22,11 @@ from rich.table import Table
 from timing import seconds
 from torch import Tensor, nn
 
+from symscape.config import TrainerConfig
 from symscape.layers.costs import forward_cost, training_cost
 from symscape.layers.factory import ConvFactory, initialise
 from symscape.symmetry.groups import Symmetry
+from symscape.training.hardware import resolve_hardware
 
 # Input channels, output channels, height and width, stride: the 3x3 layers of both networks.
 SHAPES = {
@@ -86,7 +88,7 @@ def measure(
 ) -> dict[str, dict[str, float]]:
     """Return the median seconds of each kind of pass, in each way."""
     inputs, filters, side, stride = shape
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = resolve_hardware(TrainerConfig(), {}).device  # It also says what becomes of memory.
     dtype = getattr(torch, precision)
     x = torch.randn(batch, inputs, side, side, device=device, dtype=dtype)
     x = x.contiguous(memory_format=torch.channels_last).requires_grad_(inputs > 3)
