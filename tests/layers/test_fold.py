@@ -1,6 +1,7 @@
 """A folded convolution is the direct one: values, gradients, Hessian products."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -14,7 +15,9 @@ from symscape.layers import workers
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.effective import effective_state
 from symscape.layers.factory import ConvFactory, initialise
+from symscape.layers.geometry import Geometry
 from symscape.layers.parametrizations import PARAMETRIZATIONS
+from symscape.layers.stencil import fold, spread
 from symscape.symmetry.groups import Symmetry
 
 TYING = [name for name in SYMMETRIES if name != "vanilla"]
@@ -154,11 +157,32 @@ def test_the_state_is_the_same_and_so_is_the_effective_network():
         assert torch.equal(effective_state(nn.Sequential(fold))[name], tensor)
 
 
-def test_a_fold_of_rot90_takes_the_fewest_passes():
-    """One sum along rows, a copy of the centre, two additions for edges, one for corners."""
-    layer = conv("rot90")
-    assert layer.geometry((32, 32)).work == 5 * 32**2
-    assert len(layer.geometry((32, 32)).sums) == 1
+def test_a_fold_reads_the_taps_inside_the_image_and_writes_the_orbits():
+    geometry = conv("rot90").geometry((4, 4))
+    assert geometry.inside == (4 + 3 + 3) ** 2
+    assert geometry.work == 100 + 3 * 4 * 4
+
+
+@pytest.mark.parametrize("stride, padding, size", [(1, (1, 1), (4, 5)), (2, (0, 3), (7, 6))])
+def test_spreading_is_the_adjoint_of_folding(stride, padding, size):
+    labels = ((0, 1, 0), (2, 3, 2), (0, 1, 0))
+    geometry = Geometry(labels, size, stride, padding)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3, *size, 2, generator=generator, dtype=torch.float64)
+    folded = fold(x, geometry)
+    assert folded.shape == (3 * math.prod(geometry.out_size), 4 * 2)
+    g = torch.randn(folded.shape, generator=generator, dtype=torch.float64)
+    back = spread(g, geometry)
+    assert back.shape == x.shape
+    torch.testing.assert_close((folded * g).sum(), (x * back).sum(), rtol=1e-12, atol=1e-12)
+
+
+def test_a_fold_in_bfloat16_is_rounded_once():
+    geometry = Geometry(((0, 0, 0), (0, 1, 0), (0, 0, 0)), (5, 5), padding=(1, 1))
+    x = torch.randn(2, 5, 5, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+    exact = fold(x.double(), geometry)
+    error = (fold(x, geometry).double() - exact).abs()
+    assert (error <= exact.abs() * torch.finfo(torch.bfloat16).eps / 2).all()
 
 
 def test_one_training_step_of_a_folded_network_is_that_of_a_direct_one():

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from symscape.layers import fold, fused
 from symscape.layers.geometry import Geometry
-from symscape.layers.stencil import folds
+from symscape.layers.stencil import fold as folded
 from symscape.symmetry.groups import Symmetry
 from tests.layers.test_fold import TYING, conv, error, everything, random, twins
 
@@ -129,8 +129,7 @@ def test_every_geometry(name, kernel, stride, padding, size, inputs, filters, bi
 def test_sums_of_taps_are_rounded_once_and_so_are_products(name, kind, device):
     of = geometry(name, 3)
     x, u, g, bias = tensors(of, 40, 20, device, kind)
-    [(_, folded)] = folds(x.double(), of, [slice(0, len(x))])
-    columns = folded.flatten(3).flatten(0, 2).to(kind).double()
+    columns = folded(x.double(), of).to(kind).double()
     y = columns @ u.flatten(1).T.double() + bias.double()
     du = g.flatten(0, 2).T.double() @ columns
     found = fused.fused_product(x, u, of, bias), fused.fused_gradient(x, g, of)
@@ -186,7 +185,7 @@ def test_no_images_or_no_outputs(device):
 def fused_alone(device, monkeypatch) -> str:
     """A device on which a fold that is stored is an error."""
     monkeypatch.setattr(fold, "fuses", lambda x: True)
-    monkeypatch.setattr(fold, "folds", None)
+    monkeypatch.setattr(fold, "fold", None)
     return device
 
 

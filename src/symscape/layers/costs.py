@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from symscape.layers.geometry import Geometry
 
-WORTH = 0.85
+WORTH = 0.9
 """The relative time below which a layer folds."""
 DIRECT_GRADIENTS = {"dense": 2.25, "strided": 2.75}
 """Both gradients of a direct convolution relative to its forward pass."""
@@ -26,15 +26,15 @@ class Rates(NamedTuple):
     moved: float
     """An element that a fold writes."""
     run: float
-    """A pixel that it writes: its channels are a run of their own."""
+    """A pixel that it writes with a stride: its channels are read as a run of their own."""
     call: float
     """A pass over a batch, forward or one gradient, however small."""
 
 
 # Fitted to benchmarks/symmetric_conv.py on two cores with AVX512.
 RATES = {
-    "float32": Rates(1.3, 45.0, 0.0, 1e8),
-    "bfloat16": Rates(1.35, 16.0, 1300.0, 2.5e8),
+    "float32": Rates(1.2, 34.0, 0.0, 6e7),
+    "bfloat16": Rates(1.1, 40.0, 800.0, 1e8),
 }
 
 
@@ -48,12 +48,12 @@ def training_cost(
     if precision not in RATES:
         return math.nan
     if geometry.stride == 1:
-        moved = _moved(inputs, geometry.work, precision)
-        moved += _moved(filters, geometry.reflected().work, precision)
+        moved = _moved(inputs, geometry, precision)
+        moved += _moved(filters, geometry.reflected(), precision)
     else:
         spread = math.prod(geometry.kernel_size) * math.prod(geometry.out_size)
-        pixels = 2 * geometry.work + spread + math.prod(geometry.size)
-        moved = _moved(inputs, pixels, precision)
+        spread += math.prod(geometry.size)
+        moved = 2 * _moved(inputs, geometry, precision) + _written(inputs, spread, precision)
     folded = 3 * _product(geometry, inputs, filters, images, precision) + moved
     gradients = DIRECT_GRADIENTS["dense" if geometry.stride == 1 else "strided"]
     return folded / ((1 + gradients) * _direct(geometry, inputs, filters))
@@ -69,13 +69,13 @@ def forward_cost(
     if precision not in RATES:
         return math.nan
     folded = _product(geometry, inputs, filters, images, precision)
-    folded += _moved(inputs, geometry.work, precision)
+    folded += _moved(inputs, geometry, precision)
     return folded / _direct(geometry, inputs, filters)
 
 
 def _direct(geometry: Geometry, inputs: int, filters: int) -> float:
-    taps = math.prod(geometry.kernel_size)
-    return float(taps * math.prod(geometry.out_size) * inputs * filters)
+    """Return the multiplications of an image: a direct convolution leaves those with zeros out."""
+    return float(geometry.inside * inputs * filters)
 
 
 def _product(geometry: Geometry, inputs: int, filters: int, images: int, precision: str) -> float:
@@ -85,6 +85,12 @@ def _product(geometry: Geometry, inputs: int, filters: int, images: int, precisi
     return rates.product * products + rates.call / images
 
 
-def _moved(channels: int, pixels: int, precision: str) -> float:
+def _moved(channels: int, geometry: Geometry, precision: str) -> float:
+    if geometry.stride > 1:
+        return _written(channels, geometry.work, precision)
+    return RATES[precision].moved * channels * geometry.work
+
+
+def _written(channels: int, pixels: int, precision: str) -> float:
     rates = RATES[precision]
     return pixels * (rates.moved * channels + rates.run)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from symscape.layers.fused import fused_gradient, fused_product, fuses
 from symscape.layers.geometry import Geometry
-from symscape.layers.stencil import fold_size, folds
+from symscape.layers.stencil import fold, fold_size, spread
 from symscape.layers.workers import on_all_cores
 
 
@@ -68,8 +68,8 @@ def _multiply(x: Tensor, u: Tensor, geometry: Geometry, bias: Tensor | None = No
     matrix = u.flatten(1).T
 
     def work(blocks: list[slice]) -> None:
-        for block, folded in folds(x, geometry, blocks):
-            columns, out = _matrix(folded), y[block].flatten(0, 2)
+        for block in blocks:
+            columns, out = fold(x[block], geometry), y[block].flatten(0, 2)
             if bias is None:
                 torch.mm(columns, matrix, out=out)
             else:
@@ -150,8 +150,8 @@ def _adjoints_of_folded_gradient(
 
     def work(blocks: list[slice]) -> Tensor:
         du = _sum_of(matrix)
-        for block, folded in folds(g, geometry, blocks):
-            columns = _matrix(folded)
+        for block in blocks:
+            columns = fold(g[block], geometry)
             torch.mm(columns, matrix, out=dx[block].flatten(0, 2))
             if x is not None:
                 du += columns.T @ x[block].flatten(0, 2)
@@ -170,8 +170,8 @@ def _gradient_of_folded_input(x: Tensor, g: Tensor, geometry: Geometry) -> Tenso
 
     def work(blocks: list[slice]) -> Tensor:
         du = _sum_of(g.new_empty(filters, geometry.orbits * inputs))
-        for block, folded in folds(x, geometry, blocks):
-            du += g[block].flatten(0, 2).T @ _matrix(folded)
+        for block in blocks:
+            du += g[block].flatten(0, 2).T @ fold(x[block], geometry)
         return du
 
     du = reduce(torch.add, on_all_cores(len(x), fold_size(x, geometry), x.device, work))
@@ -180,29 +180,15 @@ def _gradient_of_folded_input(x: Tensor, g: Tensor, geometry: Geometry) -> Tenso
 
 def _spread(u: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
     """Return dx (N, H, W, I): the product of g and u, added to where each tap had read."""
-    _, orbits, inputs = u.shape
-    dx = g.new_empty(len(g), *geometry.size, inputs)
+    matrix = u.flatten(1)
+    dx = g.new_empty(len(g), *geometry.size, u.shape[-1])
 
     def work(blocks: list[slice]) -> None:
         for block in blocks:
-            product = torch.matmul(g[block], u.flatten(1))
-            product = product.view(*product.shape[:3], orbits, inputs)
-            met = dx[block].zero_()
-            for row, labels in enumerate(geometry.labels):
-                tall = geometry.reach(row, 0)
-                for column, orbit in enumerate(labels):
-                    wide = geometry.reach(column, 1)
-                    if tall and wide:
-                        window = met[:, geometry.met(row, tall, 0), geometry.met(column, wide, 1)]
-                        window += product[:, tall.start : tall.stop, wide.start : wide.stop, orbit]
+            dx[block] = spread(g[block].flatten(0, 2) @ matrix, geometry)
 
     on_all_cores(len(g), fold_size(dx, geometry), g.device, work)
     return dx
-
-
-def _matrix(folded: Tensor) -> Tensor:
-    """View a fold (n, H, W, d, C) as pixels x orbits and channels."""
-    return folded.flatten(3).flatten(0, 2)
 
 
 def _sum_of(like: Tensor) -> Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+
+from torch import Tensor
 
 from symscape.symmetry.groups import KernelSize
 
@@ -38,32 +40,19 @@ class Geometry:
         )
         return height, width
 
-    @cached_property
-    def rows(self) -> list[list[tuple[int, tuple[int, ...]]]]:
-        """For each orbit the pairs (row, its columns in this row)."""
-        rows: list[list[tuple[int, tuple[int, ...]]]] = [[] for _ in range(self.orbits)]
-        for row, labels in enumerate(self.labels):
-            for orbit in sorted(set(labels)):
-                columns = tuple(i for i, label in enumerate(labels) if label == orbit)
-                rows[orbit].append((row, columns))
-        return rows
-
-    @cached_property
-    def sums(self) -> list[tuple[int, ...]]:
-        """The distinct sets of several columns, each of which is summed once for all rows.
-
-        With them the fold of a 3x3 kernel under rot90 takes 5 passes over the images, not 9.
-        """
-        found = {columns for rows in self.rows for _, columns in rows if len(columns) > 1}
-        return sorted(found)
+    @property
+    def inside(self) -> int:
+        """Pairs of an output and a tap that meets the image there, not the zeros around it."""
+        tall, wide = (
+            sum(len(self.reach(tap, axis)) for tap in range(self.kernel_size[axis]))
+            for axis in (0, 1)
+        )
+        return tall * wide
 
     @property
     def work(self) -> int:
-        """Elements that a fold writes for each image and channel."""
-        height, width = self.out_size
-        along_rows = sum(len(columns) - 1 for columns in self.sums)
-        across = sum(max(len(rows) - 1, 1) for rows in self.rows)
-        return (self.size[0] * along_rows + across * height) * width
+        """Elements that a fold reads and writes for each image and channel."""
+        return self.inside + self.orbits * math.prod(self.out_size)
 
     def reach(self, tap: int, axis: int) -> range:
         """Return the outputs along an axis for which a tap, a row or a column, is in the image."""
@@ -72,10 +61,9 @@ class Geometry:
         last = min((self.size[axis] - 1 + shift) // self.stride, self.out_size[axis] - 1)
         return range(first, max(last + 1, first))
 
-    def met(self, tap: int, outputs: range, axis: int) -> slice:
-        """Return where a tap meets the image, for outputs within its reach along an axis."""
-        start = self.stride * outputs.start + tap - self.padding[axis]
-        return slice(start, start + self.stride * (len(outputs) - 1) + 1, self.stride)
+    def met(self, outputs: Tensor, tap: int, axis: int) -> Tensor:
+        """Return where a tap meets the image along an axis, for outputs within its reach."""
+        return self.stride * outputs + tap - self.padding[axis]
 
     def reflected(self) -> Geometry:
         """Return the convolution that maps output gradients to input gradients, for stride 1."""
