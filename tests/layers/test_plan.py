@@ -28,8 +28,8 @@ def test_wide_layers_on_small_maps_fold_and_the_stem_does_not():
     assert chosen["stages.3.1.conv2"].shape == "512 > 512, 3x3 / 1, 4x4"
     assert chosen["stages.3.1.conv2"].orbits == "3 of 9"
     costs = [chosen[f"stages.{i}.1.conv2"].estimate for i in range(4)]
-    # On 4x4 maps a third of the direct taps meet zeros, which are left out.
-    assert costs[:3] == sorted(costs[:3], reverse=True)
+    assert costs[0] == max(costs)
+    assert chosen["conv"].estimate > 1 > 2 * min(costs)
 
 
 def test_fewer_orbits_cost_less():
