@@ -27,9 +27,8 @@ def test_wide_layers_on_small_maps_fold_and_the_stem_does_not():
     assert chosen["stages.3.1.conv2"].compute == "fold"
     assert chosen["stages.3.1.conv2"].shape == "512 > 512, 3x3 / 1, 4x4"
     assert chosen["stages.3.1.conv2"].orbits == "3 of 9"
-    costs = [chosen[f"stages.{i}.1.conv2"].estimate for i in range(4)]
-    assert costs[0] == max(costs)
-    assert chosen["conv"].estimate > 1 > 2 * min(costs)
+    assert chosen.pop("conv").estimate > 1
+    assert all(each.compute == "fold" and each.estimate < 0.6 for each in chosen.values())
 
 
 def test_fewer_orbits_cost_less():
