@@ -24,16 +24,17 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from symscape.config import DataConfig, ModelConfig, TrainerConfig
+from symscape.config import SYMMETRIES, DataConfig, ModelConfig, SymmetryConfig, TrainerConfig
 from symscape.data.batches import Batches
 from symscape.data.images import ImageData, ImageSet
 from symscape.data.load import load_data
 from symscape.landscape.activations import match_activations
 from symscape.landscape.batchnorm import STATISTICS_BATCH
 from symscape.landscape.interpolation import Line, line_points
+from symscape.layers.effective import effective_state
 from symscape.layers.evaluation import for_evaluation
 from symscape.layers.factory import initialise
-from symscape.models.build import build_plain
+from symscape.models.build import build_network, build_plain
 from symscape.models.permutations import permutation_spec
 from symscape.training.hardware import Hardware, resolve_hardware
 
@@ -50,9 +51,18 @@ def new_network(name: str, seed: int, channels: int = 1, width: int | None = Non
     return network
 
 
-def trained(name: str, data: ImageData, hardware: Hardware, seed: int, steps: int) -> State:
-    """Return a network that has learned something: barriers of untrained ones are no test."""
-    network = hardware.prepare(new_network(name, seed)).train()
+def trained(
+    name: str,
+    data: ImageData,
+    hardware: Hardware,
+    seed: int,
+    steps: int,
+    symmetry: str = "vanilla",
+) -> State:
+    """Return a plain network that has learned something: barriers of untrained ones are no test."""
+    obeys = SymmetryConfig(symmetry)
+    built = build_network(ModelConfig(name), obeys, in_channels=1, classes=10, seed=seed)
+    network = hardware.prepare(built).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
     batches = Batches(
         data.train,
@@ -69,7 +79,7 @@ def trained(name: str, data: ImageData, hardware: Hardware, seed: int, steps: in
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return {key: tensor.detach().clone() for key, tensor in network.state_dict().items()}
+    return effective_state(network)
 
 
 def enlarged(images: ImageSet, count: int) -> ImageSet:
@@ -125,12 +135,12 @@ def usual_curve(
 
 
 def curve_costs(
-    name: str, rounds: int, points: int, count: int, precision: str, console: Console
+    name: str, symmetry: str, rounds: int, points: int, count: int, precision: str, console: Console
 ) -> None:
     """Print what a curve costs against bare passes and against the usual loop."""
     data = load_data(DataConfig(name="digits"))
     hardware = resolve_hardware(TrainerConfig(precision=precision), {})
-    a, b = (trained(name, data, hardware, seed, 60) for seed in (0, 1))
+    a, b = (trained(name, data, hardware, seed, 60, symmetry) for seed in (0, 1))
     images = enlarged(data.train, count)
 
     def batches(size: int) -> Batches:
@@ -171,7 +181,9 @@ def curve_costs(
             times[key].append(seconds(call))
     middle = {key: statistics.median(values) for key, values in times.items()}
     difference = max(abs(x - y) for x, y in zip(losses["ours"], losses["usual"], strict=True))
-    table = Table(title=f"{name}: {points} points, {len(images):,} images, {hardware.precision}")
+    table = Table(
+        title=f"{name}, {symmetry}: {points} points, {len(images):,} images, {hardware.precision}"
+    )
     names = ("curve s", "bare passes s", "curve / bare", "usual s", "usual / curve")
     for column in (*names, "largest difference"):
         table.add_column(column, justify="right")
@@ -225,6 +237,7 @@ def main() -> None:
     parts = ["curve", "alignment"]
     parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
     parser.add_argument("--models", nargs="+", default=list(WIDTHS), choices=list(WIDTHS))
+    parser.add_argument("--symmetry", default="vanilla", choices=SYMMETRIES, help="of both ends")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--points", type=int, default=5)
     parser.add_argument("--images", type=int, help="of a curve; None: as many as take minutes")
@@ -235,7 +248,8 @@ def main() -> None:
         if "curve" in arguments.parts:
             count = arguments.images or IMAGES[name]
             precision = arguments.precision
-            curve_costs(name, arguments.rounds, arguments.points, count, precision, console)
+            sizes = (arguments.rounds, arguments.points, count)
+            curve_costs(name, arguments.symmetry, *sizes, precision, console)
         if "alignment" in arguments.parts:
             alignment_cost(name, arguments.rounds, console)
 
