@@ -66,10 +66,8 @@ def _meetings(geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
     for row, labels in enumerate(geometry.labels):
         for column, orbit in enumerate(labels):
             tall, wide = geometry.reach(row, 0), geometry.reach(column, 1)
-            y, x = (
-                torch.arange(tall.start, tall.stop).unsqueeze(1),
-                torch.arange(wide.start, wide.stop),
-            )
+            y = torch.arange(tall.start, tall.stop).unsqueeze(1)
+            x = torch.arange(wide.start, wide.stop)
             output = y * geometry.out_size[1] + x
             pixel = geometry.met(y, row, 0) * geometry.size[1] + geometry.met(x, column, 1)
             met.append(torch.stack([output, pixel, torch.full_like(output, orbit)]).flatten(1))
