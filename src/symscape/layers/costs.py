@@ -8,6 +8,7 @@ and the ways differ in rounding.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 from symscape.layers.geometry import Geometry
@@ -60,6 +61,7 @@ def training_cost(
     return folded / ((1 + gradients) * _direct(geometry, inputs, filters))
 
 
+@lru_cache(maxsize=1024)  # Evaluation asks for every batch.
 def forward_cost(
     geometry: Geometry, inputs: int, filters: int, images: int, precision: str
 ) -> float:
