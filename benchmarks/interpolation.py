@@ -181,9 +181,8 @@ def curve_costs(
             times[key].append(seconds(call))
     middle = {key: statistics.median(values) for key, values in times.items()}
     difference = max(abs(x - y) for x, y in zip(losses["ours"], losses["usual"], strict=True))
-    table = Table(
-        title=f"{name}, {symmetry}: {points} points, {len(images):,} images, {hardware.precision}"
-    )
+    title = f"{name}, {symmetry}, {hardware.precision}: {points} points, {count:,} images"
+    table = Table(title=title)
     names = ("curve s", "bare passes s", "curve / bare", "usual s", "usual / curve")
     for column in (*names, "largest difference"):
         table.add_column(column, justify="right")

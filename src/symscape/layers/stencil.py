@@ -24,7 +24,7 @@ def fold_size(x: Tensor, geometry: Geometry) -> int:
 
 def fold(x: Tensor, geometry: Geometry) -> Tensor:
     """Return F (N * H' * W', d * C) of images x (N, H, W, C), without gradients."""
-    bags = _sums(x.flatten(0, 2), *_folding(geometry, len(x), x.device))
+    bags = _sums(x.flatten(0, 2), *_table(geometry, len(x), x.device))
     return bags.view(-1, geometry.orbits * x.shape[-1])
 
 
@@ -32,7 +32,7 @@ def spread(product: Tensor, geometry: Geometry) -> Tensor:
     """Return the adjoint of `fold`: images (N, H, W, C) of a product (N * H' * W', d * C)."""
     images = len(product) // math.prod(geometry.out_size)
     rows = product.view(len(product) * geometry.orbits, -1)
-    bags = _sums(rows, *_spreading(geometry, images, product.device))
+    bags = _sums(rows, *_table(geometry, images, product.device, adjoint=True))
     return bags.view(images, *geometry.size, -1)
 
 
@@ -43,21 +43,27 @@ def _sums(rows: Tensor, indices: Tensor, offsets: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=128)
-def _folding(geometry: Geometry, images: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the pixels that are summed for each output and orbit, and where each bag starts."""
-    outputs, pixels, orbits = _meetings(geometry)
-    bags = math.prod(geometry.out_size) * geometry.orbits
-    bag = outputs * geometry.orbits + orbits
-    return _table(bag, bags, pixels, math.prod(geometry.size), images, device)
+def _table(
+    geometry: Geometry, images: int, device: torch.device, adjoint: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Return the rows of all bags, one bag after the other, and where each starts (bags + 1,).
 
-
-@lru_cache(maxsize=128)
-def _spreading(geometry: Geometry, images: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the outputs and orbits that are summed for each pixel, and where each bag starts."""
-    outputs, pixels, orbits = _meetings(geometry)
-    rows = math.prod(geometry.out_size) * geometry.orbits
-    row = outputs * geometry.orbits + orbits
-    return _table(pixels, math.prod(geometry.size), row, rows, images, device)
+    A bag of a fold is an output's orbit and its rows are pixels; of the adjoint the other way.
+    """
+    # Ordinary tensors, also where inference mode asks first.
+    with torch.inference_mode(False):
+        outputs, pixels, orbits = _meetings(geometry)
+        bag, row = outputs * geometry.orbits + orbits, pixels
+        bags, rows = math.prod(geometry.out_size) * geometry.orbits, math.prod(geometry.size)
+        if adjoint:
+            bag, row, bags, rows = row, bag, rows, bags
+        image = torch.arange(images).unsqueeze(1)
+        indices = row[bag.argsort(stable=True)] + rows * image
+        ends = torch.bincount(bag, minlength=bags).repeat(images).cumsum(0)
+        small = max(images * rows, indices.numel()) < 2**31
+        kind = torch.int32 if small else torch.int64
+        offsets = functional.pad(ends, (1, 0))
+        return indices.flatten().to(device, kind), offsets.to(device, kind)
 
 
 def _meetings(geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
@@ -73,18 +79,3 @@ def _meetings(geometry: Geometry) -> tuple[Tensor, Tensor, Tensor]:
             met.append(torch.stack([output, pixel, torch.full_like(output, orbit)]).flatten(1))
     outputs, pixels, orbits = torch.cat(met, 1)
     return outputs, pixels, orbits
-
-
-def _table(
-    bag: Tensor, bags: int, row: Tensor, rows: int, images: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Return the rows (pairs,) sorted by bag, and the bags' starts (images * bags + 1,)."""
-    # Ordinary tensors, also where inference mode asks first.
-    with torch.inference_mode(False):
-        image = torch.arange(images).unsqueeze(1)
-        indices = row[bag.argsort(stable=True)] + rows * image
-        ends = torch.bincount(bag, minlength=bags).repeat(images).cumsum(0)
-        small = max(images * rows, indices.numel()) < 2**31
-        kind = torch.int32 if small else torch.int64
-        offsets = functional.pad(ends, (1, 0))
-        return indices.flatten().to(device, kind), offsets.to(device, kind)
