@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from symscape.config_analyses import InterpolateConfig
+from symscape.config.interpolate import InterpolateConfig
 from symscape.door import call_job, register_schemas, run_door
 
 register_schemas()
@@ -12,7 +12,7 @@ register_schemas()
 @hydra.main(version_base="1.3", config_path="cfg", config_name="interpolate")
 def main(config: DictConfig) -> None:
     """Measure what the config describes."""
-    from symscape.jobs.interpolate import interpolate
+    from symscape.jobs.interpolate.job import interpolate
 
     call_job(interpolate, config, InterpolateConfig)
 

@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from symscape.config_analyses import SharpnessConfig
+from symscape.config.sharpness import SharpnessConfig
 from symscape.door import call_job, register_schemas, run_door
 
 register_schemas()
@@ -12,7 +12,7 @@ register_schemas()
 @hydra.main(version_base="1.3", config_path="cfg", config_name="sharpness")
 def main(config: DictConfig) -> None:
     """Measure what the config describes."""
-    from symscape.jobs.sharpness import sharpness
+    from symscape.jobs.sharpness.job import sharpness
 
     call_job(sharpness, config, SharpnessConfig)
 

@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from symscape.config_analyses import SummaryConfig
+from symscape.config.summary import SummaryConfig
 from symscape.door import call_job, register_schemas, run_door
 
 register_schemas()
@@ -12,7 +12,7 @@ register_schemas()
 @hydra.main(version_base="1.3", config_path="cfg", config_name="summary")
 def main(config: DictConfig) -> None:
     """Print the table."""
-    from symscape.jobs.summary import summarise
+    from symscape.jobs.summary.job import summarise
 
     call_job(summarise, config, SummaryConfig)
 

@@ -24,7 +24,7 @@ from scipy.fft import dct, idct
 from timing import seconds
 from torch import Tensor, nn
 
-from symscape.config import DataConfig, ModelConfig, SymmetryConfig, TrainerConfig
+from symscape.config.groups import DataConfig, ModelConfig, SymmetryConfig, TrainerConfig
 from symscape.curvature.hessian import Hessian
 from symscape.curvature.lanczos import largest_eigenvalues
 from symscape.curvature.operator import Operator

@@ -24,7 +24,13 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from symscape.config import SYMMETRIES, DataConfig, ModelConfig, SymmetryConfig, TrainerConfig
+from symscape.config.groups import (
+    SYMMETRIES,
+    DataConfig,
+    ModelConfig,
+    SymmetryConfig,
+    TrainerConfig,
+)
 from symscape.data.batches import Batches
 from symscape.data.images import ImageData, ImageSet
 from symscape.data.load import load_data

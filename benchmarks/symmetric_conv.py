@@ -22,9 +22,9 @@ from rich.table import Table
 from timing import seconds
 from torch import Tensor, nn
 
-from symscape.config import TrainerConfig
-from symscape.layers.costs import forward_cost, training_cost
+from symscape.config.groups import TrainerConfig
 from symscape.layers.factory import ConvFactory, initialise
+from symscape.layers.folding.costs import forward_cost, training_cost
 from symscape.symmetry.groups import Symmetry
 from symscape.training.hardware import resolve_hardware
 

@@ -36,14 +36,14 @@ from timing import resident
 from torch import Tensor, nn
 from torch.nn import functional
 
-from symscape.config import (
+from symscape.config.groups import (
     DataConfig,
     ModelConfig,
     SchedulerConfig,
     SymmetryConfig,
-    TrainConfig,
     TrainerConfig,
 )
+from symscape.config.train import TrainConfig
 from symscape.data.images import ImageData, ImageSet
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.effective import effective_network

@@ -18,7 +18,7 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory):
     """A run trained by two processes."""
-    from symscape.jobs.train import train
-    from tests.jobs.ranks import ragged
+    from symscape.jobs.train.job import train
+    from tests.jobs.train.ragged import ragged
 
     return train(ragged(tmp_path_factory.mktemp("pair")))

@@ -21,8 +21,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from symscape.config import TrainConfig
-from symscape.config_analyses import InterpolateConfig, SharpnessConfig, SummaryConfig
+from symscape.config.interpolate import InterpolateConfig
+from symscape.config.sharpness import SharpnessConfig
+from symscape.config.summary import SummaryConfig
+from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError, did_you_mean
 
 Config = TypeVar("Config")

@@ -2,7 +2,7 @@ import pytest
 import torch
 from pytest import approx
 
-from symscape.config import ModelConfig, SymmetryConfig
+from symscape.config.groups import ModelConfig, SymmetryConfig
 from symscape.curvature import rewriting
 from symscape.curvature.hessian import Hessian
 from symscape.curvature.lanczos import largest_eigenvalues

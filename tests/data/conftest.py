@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.image_trees import make_tree
+from tests.data.folder.image_trees import make_tree
 
 
 @pytest.fixture

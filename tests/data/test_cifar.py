@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from symscape.config import DataConfig
+from symscape.config.groups import DataConfig
 from symscape.data.cifar import SOURCES
 from symscape.data.load import load_data
 from symscape.errors import SymscapeError

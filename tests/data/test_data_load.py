@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from symscape.config import DataConfig
+from symscape.config.groups import DataConfig
 from symscape.data.images import ImageSet, channel_stats, channels_last
 from symscape.data.load import load_data
 from symscape.errors import ConfigError
-from tests.data.image_trees import config_of, make_tree
+from tests.data.folder.image_trees import config_of, make_tree
 
 
 def digits(**other: object) -> DataConfig:

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from symscape.config_analyses import InterpolateConfig
-from symscape.jobs.train import train
+from symscape.config.interpolate import InterpolateConfig
+from symscape.jobs.train.job import train
 from tests.jobs.tiny import tiny
 
 SMALL = {

@@ -6,14 +6,9 @@ from typing import Any
 
 import pytest
 
-from symscape.config import (
-    DataConfig,
-    ModelConfig,
-    SymmetryConfig,
-    TrainConfig,
-    TrainerConfig,
-)
-from symscape.jobs.train import TrainResult
+from symscape.config.groups import DataConfig, ModelConfig, SymmetryConfig, TrainerConfig
+from symscape.config.train import TrainConfig
+from symscape.jobs.train.job import TrainResult
 from symscape.runs.find import weights_path
 from symscape.runs.weights import content_hash, read_weights
 from symscape.training.recorder import Recorder

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from symscape.config import GROUPS, PARAMETRIZATIONS, SYMMETRIES
+from symscape.config.groups import GROUPS, PARAMETRIZATIONS, SYMMETRIES
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.effective import effective_network
 from symscape.layers.factory import ConvFactory, asymmetry, initialise

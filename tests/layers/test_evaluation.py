@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from symscape.config import SYMMETRIES, ModelConfig, SymmetryConfig
+from symscape.config.groups import SYMMETRIES, ModelConfig, SymmetryConfig
 from symscape.landscape.batchnorm import reset_statistics
 from symscape.layers import evaluation
 from symscape.layers.effective import effective_network
 from symscape.layers.evaluation import for_evaluation
 from symscape.layers.factory import ConvFactory, initialise
-from symscape.layers.ties import tied_taps
+from symscape.layers.folding.ties import tied_taps
 from symscape.models.build import build_network
 from symscape.symmetry.groups import Symmetry
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from symscape.config import ModelConfig, SymmetryConfig
+from symscape.config.groups import ModelConfig, SymmetryConfig
 from symscape.layers.plan import apply_plan, make_plan
 from symscape.models.build import build_network
 

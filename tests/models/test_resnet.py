@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from symscape.config import (
+from symscape.config.groups import (
     PARAMETRIZATIONS,
     STANDARD_WIDTHS,
     SYMMETRIES,

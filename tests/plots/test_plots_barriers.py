@@ -7,7 +7,7 @@ import pytest
 
 from symscape.errors import SymscapeError
 from symscape.plots.barriers import curves, draw_barriers, matrix
-from symscape.plots.read_barriers import CurvePoint, MeanBarrier
+from symscape.plots.read.barriers import CurvePoint, MeanBarrier
 from symscape.plots.trajectory import draw_trajectories, together, trajectory
 
 KINDS = ["vanilla", "hflip", "vflip", "hvflip", "rot90"]

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from symscape.errors import SymscapeError
-from symscape.plots.read import read_kernels, read_metrics, read_symmetry, read_title
+from symscape.plots.read.runs import read_kernels, read_metrics, read_symmetry, read_title
 from symscape.plots.run import draw_run
 
 LAYERS = ("stem.conv", "stages.0.0.conv1", "stages.0.2.conv1", "stages.0.10.conv1")

@@ -3,7 +3,7 @@
 import pytest
 
 from symscape.errors import SymscapeError
-from symscape.plots.read_sharpness import Mean, Single
+from symscape.plots.read.sharpness import Mean, Single
 from symscape.plots.sharpness import (
     against_epsilon,
     along_training,

@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from symscape.config import DataConfig, SymmetryConfig, TrainConfig
+from symscape.config.groups import DataConfig, SymmetryConfig
+from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError
 from symscape.runs.configs import read_config, write_config
 from symscape.runs.files import replacing, write_text

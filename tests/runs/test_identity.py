@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from symscape.config import (
+from symscape.config.groups import (
     DataConfig,
-    LoggerConfig,
     ModelConfig,
     OptimizerConfig,
     SchedulerConfig,
     SymmetryConfig,
-    TrainConfig,
     TrainerConfig,
 )
+from symscape.config.shared import LoggerConfig
+from symscape.config.train import TrainConfig
 from symscape.runs.identity import config_hash, identity, run_folder, run_name
 
 BASE = TrainConfig()

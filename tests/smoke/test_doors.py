@@ -10,15 +10,12 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from symscape.config import (
-    AUGMENTATIONS,
-    DATASETS,
-    STANDARD_WIDTHS,
-    SYMMETRIES,
-    LoggerConfig,
-    TrainConfig,
-)
-from symscape.config_analyses import InterpolateConfig, SharpnessConfig, SummaryConfig
+from symscape.config.groups import AUGMENTATIONS, DATASETS, STANDARD_WIDTHS, SYMMETRIES
+from symscape.config.interpolate import InterpolateConfig
+from symscape.config.shared import LoggerConfig
+from symscape.config.sharpness import SharpnessConfig
+from symscape.config.summary import SummaryConfig
+from symscape.config.train import TrainConfig
 from symscape.door import config_keys, quoted, register_schemas, typed
 from symscape.errors import ConfigError
 from symscape.runs.identity import run_name

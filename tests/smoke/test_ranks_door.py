@@ -12,7 +12,7 @@ import pytest
 
 from symscape.runs.find import find_runs, weights_path
 from symscape.runs.manifest import read_manifest
-from tests.jobs.ranks import rows
+from tests.jobs.train.ragged import rows
 from tests.smoke.door import ROOT, call, command, environment
 
 DOOR = (

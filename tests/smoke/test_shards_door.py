@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from tests.jobs.analysis.test_shards import made
 from tests.jobs.study import copy_of
-from tests.jobs.test_shards import made
 from tests.smoke.door import call, command, environment
 
 WORDS = (

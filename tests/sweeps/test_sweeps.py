@@ -26,7 +26,7 @@ from tests.sweeps.sweeping import (
     start,
     wait_for,
 )
-from tests.training.wandb_records import history, of_kind, records
+from tests.training.loggers.wandb_records import history, of_kind, records
 
 # A machine that runs other tests meanwhile starts Ray slowly.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -53,6 +53,6 @@ def test_images_that_are_not_square_have_no_quarter_turns():
 
 
 def test_the_doors_allow_the_transforms_that_there_are():
-    from symscape.config_analyses import TRANSFORMS as ALLOWED
+    from symscape.config.interpolate import TRANSFORMS as ALLOWED
 
     assert ALLOWED == TRANSFORMS

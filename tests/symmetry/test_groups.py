@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symscape.config import GROUPS, NEEDS_SQUARE_KERNEL, SYMMETRIES
+from symscape.config.groups import GROUPS, NEEDS_SQUARE_KERNEL, SYMMETRIES
 from symscape.symmetry.basis import orbit_indicators, orthonormal_basis, projector
 from symscape.symmetry.groups import (
     ELEMENTS,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from symscape.jobs.train import train
+from symscape.jobs.train.job import train
 from symscape.runs.find import load_network, open_run, weights_path
 from symscape.runs.weights import read_weights
 from tests.jobs.tiny import tiny

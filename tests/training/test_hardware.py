@@ -8,7 +8,7 @@ import pytest
 CODE = """
 import resource
 import torch
-from symscape.config import TrainerConfig
+from symscape.config.groups import TrainerConfig
 from symscape.training.hardware import resolve_hardware
 resolve_hardware(TrainerConfig(accelerator="cpu"), {})
 for _ in range(8):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from symscape.curvature.rewriting import twice_differentiable
-from symscape.layers.ties import Labels
+from symscape.layers.folding.ties import Labels
 
 Result = TypeVar("Result")
 MICRO_BATCH = 256

@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from symscape.layers.costs import WORTH, training_cost
-from symscape.layers.fold import folded_conv2d
-from symscape.layers.geometry import Geometry as Fold
+from symscape.layers.folding.costs import WORTH, training_cost
+from symscape.layers.folding.fold import folded_conv2d
+from symscape.layers.folding.geometry import Geometry as Fold
+from symscape.layers.folding.ties import Labels, geometry_of, orbit_means
 from symscape.layers.rewriting import affine_of, rewritten
-from symscape.layers.ties import Labels, geometry_of, orbit_means
 
 Geometry = tuple[list[int], list[int], list[int], int]
 """Stride, padding, dilation and groups."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from symscape.curvature.hessian import Hessian
 from symscape.layers.conv import SymmetricConv2d
-from symscape.layers.ties import Labels
+from symscape.layers.folding.ties import Labels
 from symscape.symmetry.basis import orthonormal_basis
 
 SUBSPACES = ("own", "ambient", "complement", "random")

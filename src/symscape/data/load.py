@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from symscape.config import DataConfig
+from symscape.config.groups import DataConfig
 from symscape.data.augment import check_policy
 from symscape.data.images import ImageData, ImageSet, channel_stats
 from symscape.data.split import held_out
@@ -37,7 +37,7 @@ def load_parts(config: DataConfig) -> tuple[ImageSet, ImageSet, tuple[str, ...],
     """Return the training part, the test part, the class names and the content key."""
     # Each branch imports its own: scikit-learn and torchvision take seconds.
     if config.name == "folder":
-        from symscape.data.folder import load_folder
+        from symscape.data.folder.load import load_folder
 
         return load_folder(config)
     if config.name == "digits":

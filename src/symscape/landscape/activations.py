@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from symscape.landscape.permutation import assign
-from symscape.layers.workers import on_all_cores
+from symscape.layers.folding.workers import on_all_cores
 from symscape.models.permutations import PermutationSpec, Tap
 
 FIRST = 4096

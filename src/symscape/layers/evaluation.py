@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from symscape.layers.costs import WORTH, forward_cost
-from symscape.layers.fold import evaluated_fold
+from symscape.layers.folding.costs import WORTH, forward_cost
+from symscape.layers.folding.fold import evaluated_fold
+from symscape.layers.folding.ties import Seen, Ties, orbit_means, versions
 from symscape.layers.rewriting import affine_of, rewritten
-from symscape.layers.ties import Seen, Ties, orbit_means, versions
 
 
 def for_evaluation(network: nn.Module, precision: str) -> nn.Module:

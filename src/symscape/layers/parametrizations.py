@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from symscape.layers.conv import SymmetricConv2d, kernel_of_taps, taps_last
+from symscape.layers.conv import SymmetricConv2d
+from symscape.layers.folding.taps import kernel_of_taps, taps_last
 from symscape.symmetry.basis import orbit_indicators, orthonormal_basis, projector
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from symscape.layers.conv import SymmetricConv2d
-from symscape.layers.costs import WORTH, training_cost
+from symscape.layers.folding.costs import WORTH, training_cost
 from symscape.symmetry.groups import KernelSize
 
 

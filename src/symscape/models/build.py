@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from symscape.config import ModelConfig, SymmetryConfig
+from symscape.config.groups import ModelConfig, SymmetryConfig
 from symscape.layers.factory import ConvFactory, initialise
 from symscape.models.resnet import resnet
 from symscape.symmetry.groups import Symmetry

@@ -12,7 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from symscape.plots.read_barriers import CurvePoint, MeanBarrier, read_curves, read_means
+from symscape.plots.read.barriers import CurvePoint, MeanBarrier, read_curves, read_means
 from symscape.plots.style import COLOURS, PAGE_WIDTH, SMALL, save, style, wrap_title
 
 MOST_KINDS = 6

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from symscape.plots.kernels import kernel_gallery, mean_kernel_strip
-from symscape.plots.read import (
+from symscape.plots.read.runs import (
     Measurement,
     read_kernels,
     read_metrics,

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from symscape.plots.read import read_result
-from symscape.plots.read_sharpness import Mean, Single, read_means, read_singles
+from symscape.plots.read.runs import read_result
+from symscape.plots.read.sharpness import Mean, Single, read_means, read_singles
 from symscape.plots.style import COLOURS, GREY, PAGE_WIDTH, save, style
 
 Entries = dict[str, Any]

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from symscape.plots.read import naming, table
+from symscape.plots.read.runs import naming, table
 from symscape.plots.style import BLUE, GREY, PAGE_WIDTH, save, style, wrap_title
 
 PANELS = {

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from symscape.plots.read import read_result
+from symscape.plots.read.runs import read_result
 from symscape.plots.style import COLOURS, PAGE_WIDTH, save, style, wrap_title
 
 Entries = dict[str, Any]

@@ -9,7 +9,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from symscape.config import TrainConfig
+from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError
 from symscape.runs.files import write_text
 

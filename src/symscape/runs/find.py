@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from symscape.config import TrainConfig
+from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError, did_you_mean
 from symscape.runs.configs import read_config
 from symscape.runs.lock import is_locked

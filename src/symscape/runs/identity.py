@@ -12,7 +12,7 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from symscape.config import TrainConfig
+from symscape.config.train import TrainConfig
 
 # What cannot change the result in intent: places, loggers, hardware.
 NOT_IDENTITY = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from symscape.errors import ConfigError, SymscapeError, check_number
-from symscape.jobs.interrupt import held
+from symscape.stopping import held
 from symscape.sweeps.engine import Outcomes
 from symscape.sweeps.job import Job, Outcome, perform
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from symscape.errors import SymscapeError
-from symscape.jobs.interrupt import Interrupted, interruptible
 from symscape.runs.files import write_text
+from symscape.stopping import Interrupted, interruptible
 from symscape.sweeps.engine import Outcomes
 from symscape.sweeps.job import Job, Outcome, perform
 

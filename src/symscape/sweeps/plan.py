@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from symscape.config import TrainConfig
+from symscape.config.train import TrainConfig
 from symscape.data.content import content_key
 from symscape.errors import SymscapeError
-from symscape.jobs.train import completed_figures
+from symscape.jobs.train.job import completed_figures
 from symscape.runs.identity import run_folder
 from symscape.sweeps.job import Job, Outcome
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from symscape.config import TrainConfig
+from symscape.config.train import TrainConfig
 from symscape.runs.find import open_run
 from symscape.runs.results import RunReference, refer
 from symscape.sweeps.plan import Plan, Wish
@@ -27,7 +27,7 @@ def send_sweep(wishes: Sequence[Wish], planned: Plan, place: Path) -> None:
     logged = [config for config in configs if config.logger.name == "wandb"]
     if not logged:
         return
-    from symscape.training.dashboard import Report, send
+    from symscape.training.loggers.analysis import Report, send
 
     folders = {job.number: job.folder for job in planned.jobs}
     rows, runs = [], list[tuple[RunReference, ...]]()

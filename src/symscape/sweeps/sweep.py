@@ -9,11 +9,13 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from symscape.config import LoggerConfig, TrainConfig
-from symscape.config_analyses import InterpolateConfig, SharpnessConfig
+from symscape.config.interpolate import InterpolateConfig
+from symscape.config.shared import LoggerConfig
+from symscape.config.sharpness import SharpnessConfig
+from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError
-from symscape.jobs.interrupt import Interrupted, interruptible
-from symscape.jobs.means import write_summary
+from symscape.jobs.summary.means import write_summary
+from symscape.stopping import Interrupted, interruptible
 from symscape.sweeps.engine import Engine
 from symscape.sweeps.job import Job, Outcome
 from symscape.sweeps.plan import Plan, Wish, plan
@@ -79,8 +81,8 @@ def _show_analyses(wishes: Sequence[Wish], planned: Plan) -> None:
     analyses = [c for c in configs if isinstance(c, InterpolateConfig | SharpnessConfig)]
     if not analyses:
         return
-    from symscape.jobs.interpolate import interpolate
-    from symscape.jobs.sharpness import sharpness
+    from symscape.jobs.interpolate.job import interpolate
+    from symscape.jobs.sharpness.job import sharpness
 
     # The jobs have sent to a dashboard what there was to send.
     alone = [replace(c, shard=None, shards=None, logger=LoggerConfig()) for c in analyses]

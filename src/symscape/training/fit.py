@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from torch import nn
 
-from symscape.config import TrainConfig
+from symscape.config.train import TrainConfig
 from symscape.data.batches import Batches
 from symscape.data.images import ImageData, ImageSet
 from symscape.errors import SymscapeError
@@ -28,13 +28,13 @@ from symscape.training.checkpoint import (
     PlainCheckpointIO,
     whole_checkpoint,
 )
-from symscape.training.ddp import OwnSignals, Seats, ddp_strategy, leave_signals_alone
 from symscape.training.hardware import LIGHTNING_PRECISION, Hardware
-from symscape.training.loggers import Loggers
+from symscape.training.loggers.run import Loggers
 from symscape.training.module import Classifier
-from symscape.training.place import Place
 from symscape.training.plan import plan_network
 from symscape.training.progress import ProgressBar, epoch_line
+from symscape.training.ranks.place import Place
+from symscape.training.ranks.strategy import OwnSignals, Seats, ddp_strategy, leave_signals_alone
 from symscape.training.recorder import Follower, Recorder, trajectory_steps
 
 log = logging.getLogger("symscape")

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import nn
 
-from symscape.config import TrainConfig, TrainerConfig
+from symscape.config.groups import TrainerConfig
+from symscape.config.train import TrainConfig
 from symscape.errors import ConfigError
 
 # Lightning's names; bfloat16 keeps weights and sums in float32.

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from symscape.config import OptimizerConfig, SchedulerConfig
+from symscape.config.groups import OptimizerConfig, SchedulerConfig
 from symscape.errors import SymscapeError
 from symscape.layers.factory import asymmetry
-from symscape.training.ranks import mean_over_ranks, sum_over_ranks
+from symscape.training.ranks.meeting import mean_over_ranks, sum_over_ranks
 from symscape.training.schedule import learning_rate_factor
 
 # A look at the loss makes a GPU wait, so it is not at every step.

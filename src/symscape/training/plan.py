@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from symscape.config import SymmetryConfig
+from symscape.config.groups import SymmetryConfig
 from symscape.errors import SymscapeError
 from symscape.layers.plan import LayerPlan, apply_plan, make_plan
 from symscape.runs.files import write_text

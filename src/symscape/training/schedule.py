@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from symscape.config import SchedulerConfig
+from symscape.config.groups import SchedulerConfig
 
 # Where the one-cycle ramp starts (Smith & Topin 2018 start at 1/10 to 1/25 of the peak).
 ONECYCLE_START = 0.04

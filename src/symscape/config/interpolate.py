@@ -1,0 +1,88 @@
+"""The config of `interpolate.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from symscape.config.analysis import AnalysisConfig, listed
+from symscape.errors import ConfigError, check_choice, check_number
+
+TRANSFORMS = ("hflip", "vflip", "rot90", "rot180", "rot270")
+ALIGNMENTS = ("none", "activations", "weights", "best")
+BN_POLICIES = ("reset", "lerp", "none", "repair")
+PAIRS = ("all", "within", "cross")
+
+
+@dataclass
+class InterpolateConfig(AnalysisConfig):
+    """Which networks to connect, how, and on which images to look at the line between them."""
+
+    a: str | None = None
+    """A run's folder (`.../seed=0`): with `b` in place of a study, or alone for its trajectory."""
+    b: str | None = None
+    along: str = "pairs"
+    """pairs: the line between two runs; trajectory: the path of the training of each run."""
+    pairs: str = "all"
+    """all; within: two seeds of the same settings; cross: different settings."""
+    pairs_per_cell: int | None = None
+    """At most so many of the pairs of each two settings, chosen by a hash; null: all of them."""
+    align: str = "none"
+    """none, activations, weights; best: the lower barrier (train loss, chord) of the last two."""
+    restarts: int = 8
+    """Random starts of `align=weights`, besides its two fixed ones."""
+    bn: str = "reset"
+    """BatchNorm statistics: reset, lerp, none or repair; at the end points too."""
+    points: int = 25
+    """Points of the line, both ends included: odd, so that the middle is one of them."""
+    plane_points: int = 11
+    """Of `along=trajectory`: points a side of the plane; 0 leaves the plane out."""
+    transform: Any = None
+    """Flip or turn the test images as well: hflip, vflip, rot90, rot180, rot270 or a list."""
+    train_images: int = 10_000
+    """Training images, clean, for the loss; the same ones always. As many as there are, at most."""
+    bn_images: int = 10_000
+    """Training images, clean, in fixed order, for the BatchNorm statistics."""
+    align_images: int = 10_000
+    """Training images for `align=activations`."""
+    test_images: int | None = None
+    """null: the whole test set."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_subject()
+        check_choice("along", self.along, ("pairs", "trajectory"))
+        check_choice("pairs", self.pairs, PAIRS)
+        if self.pairs_per_cell is not None:
+            check_number("pairs_per_cell", self.pairs_per_cell, at_least=1)
+        check_choice("align", self.align, ALIGNMENTS)
+        check_choice("bn", self.bn, BN_POLICIES)
+        if self.points < 3 or self.points % 2 == 0:
+            raise ConfigError("points", self.points, "must be odd and >= 3: else it misses 1/2")
+        if self.plane_points and (self.plane_points < 3 or self.plane_points % 2 == 0):
+            raise ConfigError("plane_points", self.plane_points, "must be 0, or odd and >= 3")
+        if self.along == "trajectory" and (self.align != "none" or self.bn == "repair"):
+            raise ConfigError(
+                "along", self.along, "takes align=none and bn=reset, lerp or none: it is one run"
+            )
+        if self.along == "trajectory" and self.bn != "reset" and self.plane_points:
+            raise ConfigError(
+                "plane_points", self.plane_points, f"the plane needs bn=reset; bn={self.bn} takes 0"
+            )
+        for name in ("train_images", "bn_images", "align_images"):
+            check_number(name, getattr(self, name), at_least=1)
+        if self.test_images is not None:
+            check_number("test_images", self.test_images, at_least=1)
+        check_number("restarts", self.restarts, at_least=0)
+        transform = None if self.transform == "none" else self.transform
+        self.transform = listed("transform", transform, TRANSFORMS) or []
+
+    def _check_subject(self) -> None:
+        runs = [run for run in (self.a, self.b) if run is not None]
+        needed = 1 if self.along == "trajectory" else 2
+        if self.study is None and needed == 2 and len(runs) == 1:
+            given, other = ("a", "b") if self.a else ("b", "a")
+            raise ConfigError(other, None, f"{given}=RUN needs {other}=RUN: a barrier is of two")
+        if len(runs) != (needed if self.study is None else 0):
+            names = "a=RUN" if needed == 1 else "a=RUN b=RUN"
+            raise ConfigError("study", self.study, f"give either study=NAME or {names}")

@@ -1,0 +1,60 @@
+"""The config of `train.py`: everything that one training run depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from symscape.config.groups import (
+    NEEDS_SQUARE_KERNEL,
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    SchedulerConfig,
+    SymmetryConfig,
+    TrainerConfig,
+)
+from symscape.config.shared import LoggerConfig, check_study
+from symscape.errors import ConfigError, check_number
+
+
+@dataclass
+class TrainConfig:
+    """Everything that one training run depends on."""
+
+    seed: int = 0
+    study: str = "default"
+    """Folder of runs that belong together, below `root`."""
+    root: str = "multirun"
+    """Folder of all studies."""
+    force: bool = False
+    """Set an existing run aside (its folder is renamed) and train again."""
+    compile: bool = False
+    """torch.compile the network."""
+    trajectory: int = 20
+    """Steps whose weights are kept between `init` and `final`, spaced logarithmically."""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    symmetry: SymmetryConfig = field(default_factory=SymmetryConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+
+    def __post_init__(self) -> None:
+        check_number("seed", self.seed, at_least=0, below=2**32)
+        check_number("trajectory", self.trajectory, at_least=0)
+        check_study(self.study)
+        if self.data.name == "folder" and not self.data.root:
+            raise ConfigError("data.root", self.data.root, "data=folder needs data.root=PATH")
+        if self.compile and self.symmetry.compute == "fold":
+            raise ConfigError("symmetry.compute", "fold", "compile=true takes auto or direct")
+        self._check_kernel()
+
+    def _check_kernel(self) -> None:
+        name = self.symmetry.like if self.symmetry.name == "random" else self.symmetry.name
+        if isinstance(self.model.kernel_size, list) and name in NEEDS_SQUARE_KERNEL:
+            raise ConfigError(
+                "model.kernel_size",
+                self.model.kernel_size,
+                f"symmetry={name} needs a square kernel; hflip, vflip, hvflip, rot180 do not",
+            )

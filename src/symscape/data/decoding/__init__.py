@@ -1,0 +1,1 @@
+"""Decoding image files in processes of their own."""

@@ -1,0 +1,1 @@
+"""A user's own images: a tree or an archive, decoded once and kept as arrays."""

@@ -1,0 +1,1 @@
+"""What all analyses share: subjects, missing results, shards, tables, pictures."""

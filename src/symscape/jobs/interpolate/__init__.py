@@ -1,0 +1,1 @@
+"""Barriers between runs, and the paths of their training."""

@@ -1,0 +1,173 @@
+"""From results to tables: a row a number, and means over seed pairs with intervals."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symscape.config.groups import SYMMETRIES
+from symscape.landscape.intervals import Interval, pairs_intervals
+from symscape.runs.results import PairResult, RunReference, read_results
+from symscape.runs.tables import Row, Value, write_rows
+
+Number = tuple[str, str, str]
+"""Split, metric and definition of a barrier."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All seed pairs of two kinds of runs; a kind is what is equal but for the seed."""
+
+    a: RunReference
+    b: RunReference
+    results: list[PairResult]
+
+    def barriers(self) -> dict[Number, Interval]:
+        """Return the mean of every barrier over the seed pairs."""
+        numbers = numbers_of(self.results[0])
+        rows = [[r.barriers[s][m][d] for s, m, d in numbers] for r in self.results]
+        return dict(zip(numbers, pairs_intervals(self._pairs(), np.array(rows)), strict=True))
+
+    def curve(self, split: str, metric: str) -> list[Interval]:
+        """Return the mean curve over the seed pairs, from the kind of `a` to that of `b`."""
+        rows = []
+        for result in self.results:
+            values = result.curves[split][metric]
+            rows.append(values if result.a.name == self.a.name else values[::-1])
+        data: NDArray[np.float64] = np.array(rows)
+        return pairs_intervals(self._pairs(), data)
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        return [
+            (r.a.folder, r.b.folder) if r.a.name == self.a.name else (r.b.folder, r.a.folder)
+            for r in self.results
+        ]
+
+
+def cells_of(results: Iterable[PairResult]) -> list[Cell]:
+    """Group results into cells, in the order of the symmetries."""
+    groups: dict[tuple[str, str], list[PairResult]] = defaultdict(list)
+    kinds: dict[str, RunReference] = {}
+    for result in results:
+        first, second = sorted((result.a, result.b), key=_order)
+        kinds |= {first.name: first, second.name: second}
+        groups[first.name, second.name].append(result)
+    cells = [Cell(kinds[a], kinds[b], members) for (a, b), members in groups.items()]
+    return sorted(cells, key=lambda cell: (_order(cell.a), _order(cell.b)))
+
+
+def _order(run: RunReference) -> tuple[int, str, str]:
+    return SYMMETRIES.index(run.symmetry), run.augment, run.name
+
+
+def numbers_of(result: PairResult) -> list[Number]:
+    """Return the split, metric and definition of every barrier of a result."""
+    return [(s, m, d) for s, ms in result.barriers.items() for m, ds in ms.items() for d in ds]
+
+
+def labels_of(runs: Sequence[RunReference]) -> dict[str, str]:
+    """Return a short label for each kind: its symmetry, and what else tells kinds apart."""
+    kinds = {run.name: run for run in runs}
+    for traits in (("symmetry",), ("symmetry", "augment"), ("symmetry", "augment", "model")):
+        labels = {name: " ".join(getattr(run, t) for t in traits) for name, run in kinds.items()}
+        if len(set(labels.values())) == len(labels):
+            return labels
+    return {name: name for name in kinds}
+
+
+def cell_labels(cells: Sequence[Cell]) -> dict[str, str]:
+    """Return a short label for each kind of run in some cells."""
+    return labels_of([run for cell in cells for run in (cell.a, cell.b)])
+
+
+def write_tables(place: Path) -> None:
+    """Write the tables of all pairs of a study.
+
+    `barriers.csv`: a row a number of a pair; `summary.csv`: a row a mean over seed pairs; and in
+    each folder of settings `curves.csv`: a row a point of a mean curve.
+    """
+    rows: list[Row] = []
+    means: list[Row] = []
+    for folder in sorted(p for p in place.iterdir() if p.is_dir()):
+        results = list(read_results(folder, PairResult))
+        if not results:
+            continue
+        cells = cells_of(results)
+        rows += [row for result in results for row in _rows(folder, result)]
+        means += [row for cell in cells for row in _means(folder, cell, cell_labels(cells))]
+        points = [row for cell in cells for row in _points(cell, cell_labels(cells))]
+        write_rows(folder / "curves.csv", points)
+    write_rows(place / "barriers.csv", rows)
+    write_rows(place / "summary.csv", means)
+
+
+def _rows(folder: Path, result: PairResult) -> Iterator[Row]:
+    for split, metric, definition in numbers_of(result):
+        yield {
+            **_settings(folder, result),
+            **_kind("a", result.a),
+            "seed_a": result.a.seed,
+            **_kind("b", result.b),
+            "seed_b": result.b.seed,
+            "split": split,
+            "metric": metric,
+            "definition": definition,
+            "value": result.barriers[split][metric][definition],
+        }
+
+
+def _means(folder: Path, cell: Cell, labels: dict[str, str]) -> Iterator[Row]:
+    for (split, metric, definition), interval in cell.barriers().items():
+        yield {
+            **_settings(folder, cell.results[0]),
+            "label_a": labels[cell.a.name],
+            "label_b": labels[cell.b.name],
+            **_kind("a", cell.a),
+            **_kind("b", cell.b),
+            "split": split,
+            "metric": metric,
+            "definition": definition,
+            **_interval(interval),
+        }
+
+
+def _points(cell: Cell, labels: dict[str, str]) -> Iterator[Row]:
+    first = cell.results[0]
+    for split, metrics in first.curves.items():
+        for metric in metrics:
+            for alpha, interval in zip(first.alphas, cell.curve(split, metric), strict=True):
+                yield {
+                    "label_a": labels[cell.a.name],
+                    "label_b": labels[cell.b.name],
+                    "split": split,
+                    "metric": metric,
+                    "alpha": alpha,
+                    **_interval(interval),
+                }
+
+
+def _interval(interval: Interval) -> dict[str, Value]:
+    low = "" if interval.low is None else interval.low
+    high = "" if interval.high is None else interval.high
+    return {"mean": interval.mean, "low": low, "high": high, "n": interval.n}
+
+
+def _settings(folder: Path, result: PairResult) -> dict[str, Value]:
+    shown = ("align", "bn", "points", "transform", "align_images", "restarts")
+    settings: dict[str, Value] = {key: str(result.settings.get(key, "")) for key in shown}
+    used = result.alignment["images"]
+    settings |= {f"{key}_images": used[key] for key in ("train", "test", "statistics")}
+    return {"settings": folder.name, **settings, "precision": result.resolved["precision"]}
+
+
+def _kind(side: str, run: RunReference) -> dict[str, Value]:
+    return {
+        f"name_{side}": run.name,
+        f"symmetry_{side}": run.symmetry,
+        f"augment_{side}": run.augment,
+    }

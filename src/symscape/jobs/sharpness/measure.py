@@ -1,0 +1,207 @@
+"""Curvature of one network after another: images, device, and what is measured at a point."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symscape.config.sharpness import SharpnessConfig
+from symscape.curvature.ascent import random_ascent, worst_case
+from symscape.curvature.density import spectral_density
+from symscape.curvature.hessian import MICRO_BATCH, Hessian
+from symscape.curvature.lanczos import largest_eigenvalues
+from symscape.curvature.subspaces import (
+    Restricted,
+    choose_bases,
+    kernel_bases,
+    kernel_labels,
+    scaling,
+)
+from symscape.curvature.trace import hutch_plus_plus
+from symscape.errors import ConfigError, SymscapeError
+from symscape.jobs.analysis.progress import Steps
+from symscape.jobs.interpolate.evaluator import hardware_of, images_of, some
+from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
+from symscape.layers.folding.ties import Labels
+from symscape.models.build import build_network
+from symscape.runs.find import Run, kept_weights, load_at
+from symscape.runs.manifest import git_commit, now, package_versions
+from symscape.runs.results import SharpnessResult, jsonable, refer
+from symscape.training.fit import make_batches
+from symscape.training.schedule import learning_rate_factor
+
+BATCHNORM = "eval mode, statistics recomputed on clean training images"
+
+
+class Microscope:
+    """Measures runs that were trained on the same images.
+
+    Args:
+        config: What to measure.
+        run: Any run of those to measure.
+    """
+
+    def __init__(self, config: SharpnessConfig, run: Run) -> None:
+        self.config = config
+        self.hardware = hardware_of(config)
+        self.data = images_of(run, config.data)
+        self.content = run.manifest.data
+        # The first images of the training part: a stratified sample, the same one always.
+        few = self._batches(config.images, 500)
+        self.images = torch.cat([x for x, _ in few]).contiguous(memory_format=torch.channels_last)
+        self.labels = torch.cat([y for _, y in few])
+
+    def _batches(self, count: int, size: int) -> Any:
+        images = some(self.data.train, count)
+        return make_batches(images, self.data, self.hardware, batch_size=size, shuffle=False)
+
+    def measure(self, run: Run, settings: dict[str, Any], steps: Steps) -> SharpnessResult:
+        """Return the result of one run.
+
+        Raises:
+            SymscapeError: its images are others, its weights are damaged, its loss is not finite,
+                or there are fewer dimensions than eigenvalues asked for.
+        """
+        begin = time.perf_counter()
+        for key in ("content", "mean", "std"):
+            if run.manifest.data[key] != self.content[key]:
+                raise SymscapeError(f"{run.folder}: data.{key} differs from the other runs'")
+        last = load_at(run, "final")[1]
+        names = kept_weights(run) if self.config.along == "trajectory" else ["final"]
+        points = [self._point(run, name, last, steps) for name in names]
+        return SharpnessResult(
+            run=refer(run),
+            settings=settings,
+            resolved=self.hardware.as_dict(),
+            versions=package_versions(),
+            git_commit=git_commit(),
+            finished=now(),
+            seconds=round(time.perf_counter() - begin, 3),
+            points=points,
+            images={
+                "loss": len(self.labels),
+                "statistics": min(self.config.bn_images, len(self.data.train)),
+            },
+            batchnorm=BATCHNORM if run.config.model.norm == "batch" else "none",
+        )
+
+    def _point(self, run: Run, name: str, last: int, steps: Steps) -> dict[str, Any]:
+        """Return what is measured at one of a run's kept weights."""
+        network, step = load_at(run, name)
+        network = self.hardware.prepare(network)
+        reset_statistics(network, self._batches(self.config.bn_images, STATISTICS_BATCH))
+        hessian = self._hessian(network)
+        gradient, loss = hessian.gradient()
+        if not math.isfinite(loss):
+            raise SymscapeError(f"{refer(run).label}: the train loss is {loss}")
+        constrained = _constrained(run)
+        own, tied = kernel_bases(constrained), kernel_labels(constrained)
+        used: list[tuple[int, float, int]] = []
+        measures: list[dict[str, Any]] = []
+        for subspace in self.config.subspaces:
+            # Graphs serve one subspace: within its symmetry a network folds.
+            inside = self._hessian(network, tied if subspace == "own" else None)
+            measures += [
+                self._measures(inside, network, own, subspace, scale, steps)
+                for scale in self.config.scalings
+            ]
+            used.append((inside.products, inside.kept_share, inside.micro_batch))
+        products, shares, sizes = zip(*used, strict=True)
+        factor = learning_rate_factor(min(step, last - 1), max(last, 1), run.config.scheduler)
+        return {
+            "step": step,
+            "loss": loss,
+            "gradient_norm": gradient.norm().item(),
+            "weight_norm": hessian.point().norm().item(),
+            "learning_rate": factor * run.config.optimizer.lr,
+            "products": sum(products),
+            "graph_kept": min(shares),
+            "micro_batch": min(sizes),
+            "measures": measures,
+        }
+
+    def _hessian(self, network: nn.Module, tied: Mapping[str, Labels] | None = None) -> Hessian:
+        size = self.config.micro_batch or MICRO_BATCH
+        return Hessian(network, self.images, self.labels, micro_batch=size, tied=tied)
+
+    def _measures(
+        self,
+        hessian: Hessian,
+        network: nn.Module,
+        own: Mapping[str, Tensor],
+        subspace: str,
+        scale: str,
+        steps: Steps,
+    ) -> dict[str, Any]:
+        """Return what was asked for in one subspace with one scaling."""
+        bases = choose_bases(network, own, subspace, self.config.seed)
+        space = Restricted(hessian, bases, scaling(network, scale))
+        found: dict[str, Any] = {
+            "subspace": subspace,
+            "scaling": scale,
+            "dimension": space.dimension,
+        }
+        for quantity in self.config.quantities:
+            if space.dimension:  # A network without constraint has no complement.
+                begin = time.perf_counter()
+                steps.about(f"{subspace} {scale} {quantity}")
+                entries = self._quantity(quantity, hessian, space, steps)
+                seconds = round(time.perf_counter() - begin, 3)
+                found[quantity] = jsonable(entries) | {"seconds": seconds}
+            steps.tick()
+        return found
+
+    def _quantity(
+        self, quantity: str, hessian: Hessian, space: Restricted, steps: Steps
+    ) -> dict[str, Any]:
+        config, like = self.config, hessian.point()
+        title = f"{quantity}:"
+        if quantity == "eigenvalues":
+            if config.k > space.dimension:
+                limit = f"the subspace has {space.dimension} dimensions"
+                raise ConfigError("k", config.k, limit)
+            values = largest_eigenvalues(
+                space,
+                config.k,
+                like=like,
+                tolerance=config.tolerance,
+                max_products=config.max_products,
+                seed=config.seed,
+                report=lambda n, r: steps.about(f"{title} {n} products, residual {r:.1e}"),
+            )
+            return {key: value for key, value in vars(values).items() if key != "vectors"}
+        if quantity == "trace":
+            trace = hutch_plus_plus(
+                space,
+                config.trace_products,
+                like=like,
+                seed=config.seed,
+                report=lambda n: steps.about(f"{title} {n} of {config.trace_products} products"),
+            )
+            return asdict(trace)
+        if quantity == "density":
+            return asdict(spectral_density(space, like=like, seed=config.seed))
+        if quantity == "random_ascent":
+            return asdict(
+                random_ascent(hessian, space, config.epsilons, draws=config.draws, seed=config.seed)
+            )
+        balls = [worst_case(hessian, space, r, seed=config.seed) for r in config.radii]
+        return {"balls": [asdict(ball) for ball in balls]}
+
+
+def _constrained(run: Run) -> nn.Module:
+    """Return a network with the run's symmetric convolutions, for their bases."""
+    data = run.manifest.data
+    return build_network(
+        run.config.model,
+        run.config.symmetry,
+        in_channels=data["channels"],
+        classes=len(data["classes"]),
+        seed=0,
+    )

@@ -1,0 +1,1 @@
+"""A study as tables: its runs, and means over seeds."""

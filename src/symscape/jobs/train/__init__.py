@@ -1,0 +1,1 @@
+"""The training job: from a config to a run on disk, in one process or in one a device."""

@@ -1,0 +1,1 @@
+"""How tied kernels cost less: their taps share multiplications."""

@@ -1,0 +1,91 @@
+"""Which taps of a plain convolution's kernel are equal, and what a fold needs of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from symscape.layers.folding.geometry import Geometry
+from symscape.layers.folding.taps import taps_last
+
+# Taps are equal up to the rounding of float32, relative to the largest of a kernel.
+TOLERANCE = 1e-6
+
+Labels = tuple[tuple[int, ...], ...]
+Seen = tuple[tuple[int, int], ...]
+"""Which tensors, in which version, something was made of."""
+
+
+def versions(*tensors: Tensor) -> Seen:
+    """Return what changes whenever one of the tensors does."""
+    return tuple((id(tensor), tensor._version) for tensor in tensors)
+
+
+class Ties:
+    """The equal taps of one convolution, read again whenever its kernel has changed."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        self.conv = conv
+        self.seen: Seen = ()
+        self.labels: Labels | None = None
+        # Something to tie, and nothing that a fold does not do.
+        self.possible = (
+            conv.kernel_size != (1, 1)
+            and conv.groups == 1
+            and conv.dilation == (1, 1)
+            and conv.stride[0] == conv.stride[1]
+        )
+
+    def geometry(self, x: Tensor) -> Geometry | None:
+        """Return the fold of images (N, I, H, W); None where no taps are equal."""
+        if not self.possible:
+            return None
+        if (now := versions(self.conv.weight)) != self.seen:
+            self.seen, self.labels = now, tied_taps(self.conv.weight)
+        return None if self.labels is None else geometry_of(self.conv, self.labels, x)
+
+
+def geometry_of(conv: nn.Conv2d, labels: Labels, x: Tensor) -> Geometry:
+    """Return the geometry of a convolution whose taps are tied, on images x (N, I, H, W)."""
+    top, left = (int(p) for p in conv.padding)
+    return Geometry(labels, (x.shape[-2], x.shape[-1]), conv.stride[0], (top, left))
+
+
+def orbit_means(kernel: Tensor, labels: Labels) -> Tensor:
+    """Return the mean (O, d, I) over each orbit of the taps of a kernel (O, I, kh, kw).
+
+    Where they are equal, their value. The gradient by the kernel is the projection of that by every
+    tap.
+    """
+    flat = torch.tensor([label for row in labels for label in row], device=kernel.device)
+    members = torch.nn.functional.one_hot(flat).T.to(kernel.dtype)
+    means: Tensor = (members / members.sum(1, keepdim=True)) @ taps_last(kernel)
+    return means
+
+
+@torch.no_grad()
+def tied_taps(kernel: Tensor) -> Labels | None:
+    """Return which taps of a kernel (O, I, kh, kw) are equal in all filters; None if none are.
+
+    Cost: a pass over the kernel for each tap that is tied.
+    """
+    taps = taps_last(kernel.detach()).transpose(0, 1)
+    tolerance = TOLERANCE * kernel.abs().amax()
+    firsts: list[Tensor] = []
+    labels = []
+    for tap in taps:
+        for label, first in enumerate(firsts):
+            # One filter tells nearly all that differ.
+            if all(
+                bool(((a - b).abs() <= tolerance).all())
+                for a, b in ((tap[0], first[0]), (tap, first))
+            ):
+                labels.append(label)
+                break
+        else:
+            labels.append(len(firsts))
+            firsts.append(tap)
+    if len(firsts) == len(labels):
+        return None
+    width = kernel.shape[-1]
+    return tuple(tuple(labels[i : i + width]) for i in range(0, len(labels), width))

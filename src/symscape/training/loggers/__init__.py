@@ -1,0 +1,1 @@
+"""TensorBoard and Weights & Biases: the only room that knows them."""

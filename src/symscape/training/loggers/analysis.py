@@ -1,0 +1,74 @@
+"""An analysis on Weights & Biases: its tables, pictures, and links to the runs behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from symscape.config.shared import LoggerConfig
+from symscape.errors import SymscapeError
+from symscape.runs.results import RunReference
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a dashboard shows of an analysis."""
+
+    job_type: str
+    name: str
+    study: str
+    settings: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+    """A row a result, all with the same columns."""
+    runs: Sequence[Sequence[RunReference]]
+    """The runs that each row is about."""
+    figures: Mapping[str, float]
+    pictures: Sequence[Path]
+
+
+def send(logger: LoggerConfig, report: Report, folder: Path) -> None:
+    """Send a report to W&B.
+
+    Args:
+        logger: where to.
+        report: what.
+        folder: for the records of `logger.mode=offline`.
+
+    Raises:
+        SymscapeError: W&B cannot be reached; all results are on disk nevertheless.
+    """
+    import wandb
+
+    try:
+        run = wandb.init(
+            project=logger.project,
+            entity=logger.entity,
+            mode=logger.mode,  # type: ignore[arg-type]
+            job_type=report.job_type,
+            group=report.study,
+            name=report.name,
+            tags=[report.study, *logger.tags],
+            config=dict(report.settings),
+            dir=str(folder),
+            settings=wandb.Settings(console="off", silent=True, init_timeout=60),
+        )
+    except (wandb.errors.Error, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SymscapeError(f"logger=wandb: {reason} Or take logger.mode=offline.") from error
+    base = str(run.url).rsplit("/", 1)[0] if logger.mode == "online" else "runs"
+    columns: list[str | int] = [*report.rows[0], "runs"]
+    rows = [
+        [*row.values(), ", ".join(_link(base, each) for each in runs)]
+        for row, runs in zip(report.rows, report.runs, strict=True)
+    ]
+    run.log({"results": wandb.Table(columns=columns, data=rows)})
+    run.log({f"pictures/{path.stem}": wandb.Image(str(path)) for path in report.pictures})
+    run.summary.update(dict(report.figures))
+    run.finish()
+
+
+def _link(base: str, reference: RunReference) -> str:
+    """Return the address of a run on the same dashboard; its name where it was logged nowhere."""
+    return f"{base}/{reference.wandb_id}" if reference.wandb_id else reference.label

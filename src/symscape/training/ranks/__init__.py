@@ -1,0 +1,1 @@
+"""The processes (ranks) that train one network together."""

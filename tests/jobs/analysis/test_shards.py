@@ -1,0 +1,108 @@
+"""Work cut into shards: each result in one of them, and together what one job makes."""
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from symscape.config.sharpness import SharpnessConfig
+from symscape.errors import ConfigError
+from symscape.jobs.analysis.results import Listing
+from symscape.jobs.analysis.shards import neighbours_first, share_of
+from symscape.jobs.interpolate.job import interpolate
+from symscape.jobs.sharpness.job import sharpness
+from tests.jobs.study import asking, copy_of
+
+
+def shard(i, n):
+    return SharpnessConfig(study="tests", shard=i, shards=n)
+
+
+@given(st.lists(st.floats(0.5, 2.0), min_size=1, max_size=60), st.integers(1, 9))
+def test_every_item_is_in_one_shard_and_shards_cost_about_the_same(costs, n):
+    items = list(enumerate(costs))
+    shares = [share_of(shard(i, n), items, lambda item: item[1]) for i in range(n)]
+    assert [item for share in shares for item in share] == items
+    for share in shares:
+        assert abs(sum(cost for _, cost in share) - sum(costs) / n) <= max(costs)
+
+
+def test_shards_of_equal_items_differ_by_one_at_most():
+    sizes = {len(share_of(shard(i, 4), range(105))) for i in range(4)}
+    assert sizes == {26, 27}
+
+
+def test_a_shard_of_pairs_touches_few_runs():
+    pairs = list(combinations(range(100), 2))
+    assert sorted(neighbours_first(pairs)) == pairs
+    touched = {
+        name: sum(len({run for p in share_of(shard(i, 8), order) for run in p}) for i in range(8))
+        for name, order in (("rows", pairs), ("near", neighbours_first(pairs)))
+    }
+    assert touched["near"] < 0.85 * touched["rows"]
+
+
+@pytest.mark.parametrize(
+    ("i", "n", "near"),
+    [
+        (0, None, "shard=0: needs shards=N"),
+        (None, 4, "shards=4: needs shard=I; -m shard=0,1,2,3"),
+        (4, 4, "shard=4: shards=4 allows 0,1,2,3"),
+        (-1, 16, "shard=-1: shards=16 allows 0,...,15"),
+        (0, 0, "shards=0: must be"),
+    ],
+)
+def test_a_shard_that_is_none_is_refused(tmp_path, i, n, near):
+    with pytest.raises(ConfigError, match=near):
+        asking(tmp_path, shard=i, shards=n)
+    with pytest.raises(ConfigError, match=near):
+        shard(i, n)
+
+
+def made(root, analysis):
+    """What a study shows in the end: tables and pictures, byte by byte."""
+    place = root / "tests" / analysis
+    shown = [p for p in place.rglob("*") if p.suffix in (".csv", ".png")]
+    return {p.relative_to(place): p.read_bytes() for p in shown}
+
+
+@pytest.mark.parametrize("align", ["none", "best"])
+def test_shards_in_any_order_end_with_the_tables_and_pictures_of_one_job(
+    study, tmp_path, capsys, align
+):
+    one, several = (copy_of(study, tmp_path / name) for name in ("one", "several"))
+    interpolate(asking(one, align=align, points=3))
+    for i in (2, 0, 1):
+        interpolate(asking(several, align=align, points=3, shard=i, shards=3))
+    assert made(one, "interpolate") == made(several, "interpolate")
+    text = capsys.readouterr().out
+    assert text.count("of 3: 2 of 6") == 3
+    assert "4 results are not there yet" in text and "2 results are not there yet" in text
+
+
+def test_runs_are_cut_into_shards_too(study, tmp_path):
+    one, several = (copy_of(study, tmp_path / name) for name in ("one", "several"))
+    few = {"images": 10, "bn_images": 20, "k": 1, "quantities": "eigenvalues", "subspaces": "own"}
+    paths = {"points": 3, "plane_points": 0, "along": "trajectory"}
+    sharpness(SharpnessConfig(study="tests", root=str(one), **few))
+    interpolate(asking(one, **paths))
+    for i in (1, 0):
+        sharpness(SharpnessConfig(study="tests", root=str(several), shard=i, shards=2, **few))
+        interpolate(asking(several, **paths, shard=i, shards=2))
+    assert made(one, "sharpness") == made(several, "sharpness")
+    assert made(one, "interpolate") == made(several, "interpolate")
+
+
+def test_a_result_that_came_while_tables_were_written_makes_them_stale(tmp_path):
+    table = tmp_path / "summary.csv"
+    first = Listing.of(tmp_path)
+    (tmp_path / "late.json").write_text("{}")  # Older than the table, and not in it.
+    table.write_text("")
+    first.keep()
+    assert not first.is_stale([table])
+    second = Listing.of(tmp_path)
+    assert second.is_stale([table])
+    second.keep()
+    assert not Listing.of(tmp_path).is_stale([table])
+    assert second.lacks([tmp_path / "late.json", tmp_path / "x.json"]) == [tmp_path / "x.json"]
