@@ -38,6 +38,8 @@ class _Noted:
 
     name = ""
     when = 0.0
+    depth = 0
+    """Blocks of `stoppable` around the work."""
 
 
 def safe_point() -> None:
@@ -64,16 +66,17 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    outermost = signal.getsignal(signal.SIGINT) is not _note
+    _Noted.depth += 1
     try:
         with handling(_note):
             yield
     except Interrupted as name:
-        if outermost:
-            raise KeyboardInterrupt(str(name)) from None
-        raise
+        if _Noted.depth > 1:
+            raise
+        raise KeyboardInterrupt(str(name)) from None
     finally:
-        if outermost:
+        _Noted.depth -= 1
+        if not _Noted.depth:
             _Noted.name = ""
 
 
