@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,10 @@ from symscape.layers.evaluation import for_evaluation
 from symscape.layers.plan import apply_plan, make_plan
 from symscape.models.build import build_network
 from symscape.models.resnet import STAGES
+from symscape.runs.identity import identify
 from symscape.training.fit import fit
 from symscape.training.hardware import Hardware, resolve_hardware
+from symscape.training.setup import Setup
 
 WIDTHS = {"resnet20": 16, "resnet18": 64}
 BATCH = 128
@@ -87,15 +90,8 @@ def config_of(model: str, symmetry: str) -> TrainConfig:
 def whole_stack(config: TrainConfig, data: ImageData, hardware: Hardware) -> float:
     """Return (a): images/s of the second epoch, as the run's own metrics say."""
     with tempfile.TemporaryDirectory() as folder:
-        fit(
-            config,
-            data,
-            hardware,
-            Path(folder),
-            metadata={"name": "benchmark"},
-            loggers=[],
-            console=Console(quiet=True),
-        )
+        identity = replace(identify(config, data.content), folder=Path(folder))
+        fit(Setup(config, identity, data, hardware), [], Console(quiet=True))
         with (Path(folder) / "metrics.csv").open() as file:
             return float(list(csv.DictReader(file))[-1]["images_per_second"])
 

@@ -14,7 +14,7 @@ from symscape.config.groups import (
 )
 from symscape.config.shared import LoggerConfig
 from symscape.config.train import TrainConfig
-from symscape.runs.identity import config_hash, identity, run_folder, run_name
+from symscape.runs.identity import config_hash, identify, identity
 
 BASE = TrainConfig()
 
@@ -100,6 +100,6 @@ def test_names_are_readable():
         symmetry=SymmetryConfig("rot90"),
         data=DataConfig(augment=True),
     )
-    name = run_name(config, "cifar10")
+    name = identify(config, "cifar10").name
     assert name == f"cifar10-resnet18-rot90-standard-{config_hash(config, 'cifar10')}"
-    assert run_folder(config, "cifar10").parts == ("multirun", "kernels", name, "seed=7")
+    assert identify(config, "cifar10").folder.parts == ("multirun", "kernels", name, "seed=7")

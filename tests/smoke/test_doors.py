@@ -18,7 +18,7 @@ from symscape.config.summary import SummaryConfig
 from symscape.config.train import TrainConfig
 from symscape.door import config_keys, quoted, register_schemas, typed
 from symscape.errors import ConfigError
-from symscape.runs.identity import run_name
+from symscape.runs.identity import identify
 from tests.smoke.door import ROOT, TINY, call
 
 DOORS = sorted(p.stem for p in ROOT.glob("*.py"))
@@ -140,7 +140,7 @@ def test_a_sweep_goes_on_after_a_failure_skips_what_is_done_and_is_shown(tmp_pat
 
 
 def test_a_study_in_a_file_is_thirty_different_runs_and_gives_way_to_the_command_line():
-    folders = {run_name(typed(c, TrainConfig), "") for c in jobs_of("paper_sweep")}
+    folders = {identify(typed(c, TrainConfig), "").name for c in jobs_of("paper_sweep")}
     assert len(folders) == 10 and len(jobs_of("paper_sweep")) == 30
     assert {c.seed for c in jobs_of("paper_sweep", "seed=7")} == {7}
     wanted = jobs_of("paper_sweep", "symmetry=d4,diag", "data.augment=hflip")

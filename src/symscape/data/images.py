@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,6 +40,20 @@ class ImageData:
     std: tuple[float, ...]
     content: str
     """Hex sha256 of what the images show: two data sets with one key are the same images."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a run must remember of them: content, classes, shape, normalisation."""
+        channels, height, width = self.train.images.shape[1:]
+        return {
+            "content": self.content,
+            "classes": list(self.classes),
+            "channels": channels,
+            "height": height,
+            "width": width,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "images": {"train": len(self.train), "val": len(self.val), "test": len(self.test)},
+        }
 
 
 def channels_last(images: Tensor, labels: Tensor) -> ImageSet:

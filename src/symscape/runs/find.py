@@ -82,6 +82,18 @@ def read_figures(folder: Path) -> dict[str, float]:
     return figures
 
 
+def completed_figures(folder: Path) -> dict[str, float] | None:
+    """Return the final figures of a run, or None if it is not completed.
+
+    Raises:
+        SymscapeError: a file of it is damaged.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.status != "completed":
+        return None
+    return read_figures(folder)
+
+
 def weights_path(folder: Path, step: str = "final") -> Path:
     """Return the path of the weights `init`, `final`, or after a number of steps."""
     name = step if step in ("init", "final") else f"step={int(step):08d}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +79,29 @@ def config_hash(config: TrainConfig, content: str) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
-def run_name(config: TrainConfig, content: str) -> str:
-    """Return `<data>-<model>-<symmetry>-<augmentation>-<hash>`: a run's name without its seed."""
+@dataclass(frozen=True)
+class Identity:
+    """Which run a config describes: decided once, before anything of it is on disk."""
+
+    content: str
+    """The content key of its data set."""
+    hash: str
+    name: str
+    """`<data>-<model>-<symmetry>-<augmentation>-<hash>`: what it is, without its seed."""
+    seed: int
+    folder: Path
+    """Its one place."""
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What files of the run say of themselves."""
+        return {"name": self.name, "seed": self.seed, "hash": self.hash}
+
+
+def identify(config: TrainConfig, content: str) -> Identity:
+    """Return which run a config describes, given the content key of its data set."""
+    digest = config_hash(config, content)
     readable = (config.data.name, config.model.name, config.symmetry.name, config.data.augment)
-    return "-".join((*readable, config_hash(config, content)))
-
-
-def run_folder(config: TrainConfig, content: str) -> Path:
-    """Return the one place of a run."""
-    return Path(config.root) / config.study / run_name(config, content) / f"seed={config.seed}"
+    name = "-".join((*readable, digest))
+    folder = Path(config.root) / config.study / name / f"seed={config.seed}"
+    return Identity(content, digest, name, config.seed, folder)

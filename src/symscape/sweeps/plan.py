@@ -10,8 +10,8 @@ from pathlib import Path
 from symscape.config.train import TrainConfig
 from symscape.data.content import content_key
 from symscape.errors import SymscapeError
-from symscape.jobs.train.job import completed_figures
-from symscape.runs.identity import run_folder
+from symscape.runs.find import completed_figures
+from symscape.runs.identity import identify
 from symscape.sweeps.job import Job, Outcome
 
 LONGEST_NAME = 80
@@ -69,7 +69,7 @@ def _look(wish: Wish, keys: dict[str, str], job: Job) -> Job | Outcome:
     # Asking a folder for its key takes a look at all its files: once a sweep is enough.
     data = repr(config.data)
     content = keys[data] = keys.get(data) or content_key(config.data)
-    folder = run_folder(config, content)
+    folder = identify(config, content).folder
     if not config.force and (figures := completed_figures(folder)) is not None:
         return Outcome("skipped", figures["test/accuracy"])
     return Job(job.number, job.label, job.call, job.log, folder, config.trainer.max_epochs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -14,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from symscape.errors import SymscapeError
 from symscape.layers.effective import effective_state
 from symscape.runs.find import weights_path
+from symscape.runs.identity import Identity
 from symscape.runs.tables import Row, Value, append_rows, keep_epochs
 from symscape.runs.weights import save_weights
 from symscape.symmetry.measures import (
@@ -46,22 +46,20 @@ class Recorder(Callback):
     """Writes weights at the steps of the trajectory, and a row of metrics an epoch.
 
     Args:
-        folder: the run's folder.
+        identity: of the run.
         steps: optimiser steps after which weights are kept, besides `init` and `final`.
-        metadata: what every weights file says of itself.
         images_per_epoch: for the throughput.
         announce: receives each epoch's row.
     """
 
     def __init__(
         self,
-        folder: Path,
+        identity: Identity,
         steps: list[int],
-        metadata: dict[str, Any],
         images_per_epoch: int,
         announce: Callable[[dict[str, Value]], None],
     ) -> None:
-        self.folder, self.steps, self.metadata = folder, set(steps), metadata
+        self.folder, self.metadata, self.steps = identity.folder, identity.metadata, set(steps)
         self.images_per_epoch, self.announce = images_per_epoch, announce
         self.hashes: dict[str, str] = {}
         self.train_seconds = 0.0

@@ -14,7 +14,7 @@ from symscape.config.groups import OptimizerConfig
 from symscape.errors import ConfigError, SymscapeError
 from symscape.jobs.train.job import train
 from symscape.runs.find import find_runs, open_run
-from symscape.runs.identity import run_folder
+from symscape.runs.identity import identify
 from symscape.runs.lock import locked
 from symscape.runs.manifest import read_manifest
 from symscape.training.recorder import Recorder
@@ -111,7 +111,7 @@ def test_weights_that_the_last_step_spoils_never_reach_the_checkpoint(tmp_path, 
 
 def test_a_second_process_is_refused(tmp_path):
     config = tiny(tmp_path)
-    folder = run_folder(config, "digits")
+    folder = identify(config, "digits").folder
     with locked(folder), pytest.raises(SymscapeError, match="is at work on it"):
         train(config)
 

@@ -14,8 +14,9 @@ from symscape.layers.effective import effective_network
 from symscape.models.build import free_parameters
 from symscape.symmetry.consistency import output_change
 from symscape.symmetry.measures import mean_over_layers, measure_network
-from symscape.training.fit import EVALUATION_BATCH, make_batches
+from symscape.training.fit import EVALUATION_BATCH
 from symscape.training.hardware import Hardware
+from symscape.training.setup import make_batches
 
 # Six more passes an image: evenly spaced test images are enough for a mean change.
 CHANGE_IMAGES = 1000

@@ -21,16 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symscape.config.train import TrainConfig
-from symscape.data.content import content_key
 from symscape.data.decoding.processes import cores
 from symscape.errors import ConfigError, SymscapeError
 from symscape.jobs.console import log, logged_to
-from symscape.jobs.train.job import TrainResult, train_here
-from symscape.jobs.train.process import INTERRUPTED, TIDYING, train_rank
+from symscape.jobs.train.process import TIDYING, train_rank
+from symscape.jobs.train.run import TrainResult, train_run
 from symscape.runs.configs import config_text
+from symscape.runs.identity import Identity
 from symscape.runs.lock import locked
 from symscape.runs.manifest import now, read_manifest, write_manifest
-from symscape.stopping import Interrupted, interruptible
+from symscape.stopping import STATUS, Interrupted, safe_point
 from symscape.training.ranks.place import Place, given_place
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ GRACE = 10.0
 """Seconds that ranks have to notice by themselves that another one has ended."""
 
 
-def train_on_ranks(config: TrainConfig, folder: Path) -> TrainResult:
+def train_on_ranks(config: TrainConfig, identity: Identity) -> TrainResult:
     """Train a run on several devices.
 
     Under torchrun or srun this process is one of the ranks; otherwise it starts all of them.
@@ -52,14 +52,10 @@ def train_on_ranks(config: TrainConfig, folder: Path) -> TrainResult:
     place = given_place(config.trainer)
     config = replace(config, trainer=replace(config.trainer, devices=_devices(config, place)))
     if config.trainer.ranks == 1:
-        return train_here(config, content_key(config.data), folder)
+        return train_run(config, identity)
     if place is not None:
         return train_rank(config, _meeting(place))
-    try:
-        with interruptible():
-            return _launch(config, folder)
-    except Interrupted:
-        raise KeyboardInterrupt from None
+    return _launch(config, identity.folder)
 
 
 @cache
@@ -118,8 +114,8 @@ def _launch(config: TrainConfig, folder: Path) -> TrainResult:
     reports = [rank.read() for rank in ranks]
     if ranks[0].process.returncode == 0:
         return TrainResult(folder, reports[0]["figures"], reports[0]["trained"])
-    if ranks[0].process.returncode == INTERRUPTED:
-        raise KeyboardInterrupt
+    if ranks[0].process.returncode == STATUS:
+        raise Interrupted("the first rank was stopped")
     raise _failure(ranks, reports, folder)
 
 
@@ -183,6 +179,7 @@ def _wait(ranks: list[Rank]) -> None:
     first, others = ranks[0], ranks[1:]
     while not _ended([first]) and not any(rank.process.poll() for rank in others):
         time.sleep(PAUSE)
+        safe_point()
     _within(GRACE, lambda: _ended(ranks))
 
 

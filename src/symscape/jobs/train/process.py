@@ -23,18 +23,16 @@ from symscape.config.train import TrainConfig
 from symscape.data.content import content_key
 from symscape.errors import SymscapeError
 from symscape.jobs.console import start_logging
-from symscape.jobs.train.job import TrainResult, train_here
+from symscape.jobs.train.run import TrainResult, train_run
 from symscape.runs.configs import parse_config
-from symscape.runs.identity import run_folder
-from symscape.stopping import SIGNALS
+from symscape.runs.identity import identify
+from symscape.stopping import STATUS, handling, stoppable
 from symscape.training.ranks.place import Place
 
 if TYPE_CHECKING:
-    from symscape.data.images import ImageData
-    from symscape.training.hardware import Hardware
     from symscape.training.ranks.meeting import Meeting
+    from symscape.training.setup import Setup
 
-INTERRUPTED = 130
 TIDYING = 60.0
 """Seconds that the first rank has to stop in good order once nobody waits for it."""
 
@@ -54,18 +52,21 @@ def _lead(config: TrainConfig, meeting: Meeting) -> TrainResult:
     told = False
 
     @contextmanager
-    def together(folder: Path, hardware: Hardware, data: ImageData) -> Iterator[Place]:
+    def together(setup: Setup) -> Iterator[Place]:
         nonlocal told
         told = True
-        order = {"folder": str(folder), "hardware": hardware.as_dict(), "content": data.content}
+        order = {
+            "hardware": setup.hardware.as_dict(),
+            "pixels": setup.data.content,
+            "content": setup.identity.content,
+        }
         meeting.tell("start", order)
-        with meeting.connected(hardware.accelerator):
+        with meeting.connected(setup.hardware.accelerator):
             yield meeting.place
 
     end: dict[str, Any] = {"error": "the first rank was stopped"}
     try:
-        content = content_key(config.data)
-        result = train_here(config, content, run_folder(config, content), together)
+        result = train_run(config, identify(config, content_key(config.data)), together)
         end = {"folder": str(result.folder), "figures": result.figures, "trained": result.trained}
         return result
     except Exception as error:
@@ -81,7 +82,7 @@ def _lead(config: TrainConfig, meeting: Meeting) -> TrainResult:
 
 def _follow(config: TrainConfig, meeting: Meeting) -> TrainResult:
     """Take part in the steps, and hear how the run ended; nothing is written."""
-    with _deaf():
+    with handling(lambda *_: None):  # Signals are the first rank's, whose end ends this one.
         if order := meeting.hear("start"):
             _take_part(config, meeting, order)
         end = meeting.hear("end")
@@ -95,27 +96,14 @@ def _take_part(config: TrainConfig, meeting: Meeting, order: dict[str, Any]) -> 
     from symscape.data.load import load_data
     from symscape.training.fit import follow
     from symscape.training.hardware import Hardware
+    from symscape.training.setup import Setup
 
-    hardware = Hardware(**order["hardware"])
     data = load_data(config.data)
-    if data.content != order["content"]:
+    if data.content != order["pixels"]:
         raise SymscapeError("the images are not those of the first rank")
+    identity, hardware = identify(config, order["content"]), Hardware(**order["hardware"])
     with meeting.connected(hardware.accelerator):
-        follow(config, data, hardware, Path(order["folder"]), meeting.place)
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Leave signals to the first rank, whose end ends this one."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = [signal.signal(each, lambda *_: None) for each in SIGNALS]
-    try:
-        yield
-    finally:
-        for each, handler in zip(SIGNALS, before, strict=True):
-            signal.signal(each, handler)
+        follow(Setup(config, identity, data, hardware, meeting.place))
 
 
 def main() -> int:
@@ -138,13 +126,14 @@ def _reported(config: TrainConfig, place: Place) -> tuple[dict[str, Any], int]:
     from symscape.training.ranks.meeting import LostRanksError, Meeting
 
     try:
-        result = train_rank(config, Meeting(place))
+        with stoppable():
+            result = train_rank(config, Meeting(place))
     except LostRanksError as error:
         return {"error": str(error), "lost": True}, 1
     except SymscapeError as error:
         return {"error": str(error)}, 1
     except KeyboardInterrupt:
-        return {}, INTERRUPTED
+        return {}, STATUS
     except Exception as error:
         return {"error": repr(error), "traceback": traceback.format_exc()}, 1
     return {"figures": result.figures, "trained": result.trained}, 0

@@ -1,13 +1,8 @@
-"""Lightning's DDP among processes that are there already, and what it must leave alone."""
+"""Lightning's DDP among processes that are there already."""
 
 from __future__ import annotations
 
-import signal
-import threading
-
-import lightning.pytorch as pl
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
-from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy
 
 from symscape.training.ranks.place import Place
@@ -24,30 +19,6 @@ def ddp_strategy() -> DDPStrategy:
     return DDPStrategy(
         broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=True
     )
-
-
-def leave_signals_alone(trainer: pl.Trainer) -> None:
-    """Keep Lightning from asking all ranks at every step whether one was told to stop.
-
-    That would make a GPU wait. Here the first rank heeds signals, and its end ends the others.
-    """
-    loop = trainer.fit_loop.epoch_loop
-    loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
-
-
-class OwnSignals(Callback):
-    """Puts this process's own handler of SIGTERM back in the place of Lightning's.
-
-    That one talks to the other ranks from within a handler, at whatever they do at this moment.
-    """
-
-    def __init__(self) -> None:
-        self.handler = signal.getsignal(signal.SIGTERM)
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Lightning has set its handler by now."""
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self.handler)
 
 
 class Seats(ClusterEnvironment):
