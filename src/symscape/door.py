@@ -26,10 +26,10 @@ from symscape.config.sharpness import SharpnessConfig
 from symscape.config.summary import SummaryConfig
 from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError, did_you_mean
+from symscape.stopping import STATUS, end_at_once, handling
 
 Config = TypeVar("Config")
 Result = TypeVar("Result")
-INTERRUPTED = 130
 LAUNCHER = "hydra.launcher."
 # Settings of a sweep, not of its jobs: they need not be written with LAUNCHER before them.
 SWEEP_KEYS = ("continue_on_failure", "jobs_per_gpu", "cpus_per_job", "address")
@@ -110,14 +110,16 @@ def run_door(main: Callable[[], object], schema: type) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         check_flags(sys.argv[1:])
-        main()
+        # Until a job says when it may be stopped there is nothing that an end could damage.
+        with handling(end_at_once):
+            main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
         # All is tidied up by now. Taking the interpreter down with a cut-off backward pass in its
         # threads ends in a segmentation fault now and then.
-        os._exit(INTERRUPTED)
+        os._exit(STATUS)
     except (SymscapeError, HydraException, OmegaConfBaseException) as error:
         if SHOW_TRACEBACK:
             raise

@@ -130,3 +130,6 @@ def waited_for(work: Callable[[], T]) -> T:
     if errors:
         raise errors[0]
     return results[0]
+
+
+interruptible = held = stoppable

@@ -9,7 +9,7 @@ parameters in the order of `network.parameters()`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from symscape.curvature.rewriting import twice_differentiable
 from symscape.layers.folding.ties import Labels
+from symscape.stopping import safe_point
 
 Result = TypeVar("Result")
 MICRO_BATCH = 256
@@ -98,6 +99,7 @@ class Hessian:
         graphs = self._graphs()
         total = torch.zeros_like(vector)
         for graph in graphs:
+            safe_point()
             total += self._flat(self._differentiate(graph.gradient, directions, retain=True))
         for x, y in self._batches(len(graphs)):
             gradient = self._gradient(x, y, again=True)
@@ -148,10 +150,11 @@ class Hessian:
     def _flat(tensors: Sequence[Tensor]) -> Tensor:
         return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
-    def _batches(self, skip: int = 0) -> list[tuple[Tensor, Tensor]]:
-        starts = range(skip * self.micro_batch, len(self.labels), self.micro_batch)
-        ends = ((start, start + self.micro_batch) for start in starts)
-        return [(self.images[low:high], self.labels[low:high]) for low, high in ends]
+    def _batches(self, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        for low in range(skip * self.micro_batch, len(self.labels), self.micro_batch):
+            safe_point()
+            high = low + self.micro_batch
+            yield self.images[low:high], self.labels[low:high]
 
     def _gradient(self, x: Tensor, y: Tensor, *, again: bool) -> tuple[Tensor, ...]:
         part = self.loss(self._forward(x), y) / len(self.labels)

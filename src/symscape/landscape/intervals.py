@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from symscape.stopping import safe_point
+
 RESAMPLES = 10_000
 BLOCK = 4_000_000
 """Weights of pairs in memory at once: 10,000 draws of 10,000 pairs are 0.8 GB."""
@@ -57,6 +59,7 @@ def pairs_intervals(
         values: (P, K).
         seed: of the draws.
     """
+    safe_point()
     means = values.mean(0)
     if len(pairs) < 2:
         return [Interval(float(mean), None, None, len(pairs)) for mean in means]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from symscape.landscape.batchnorm import STATISTICS
 from symscape.landscape.permutation import State
+from symscape.stopping import safe_point
 
 BLOCK = 1 << 22
 
@@ -76,6 +77,7 @@ def _gram(states: Sequence[State]) -> Tensor:
     ]
     gram = torch.zeros(len(states), len(states), dtype=torch.float64)
     for name in names:
+        safe_point()
         # Less the first state: all are near each other, and their differences are what counts.
         rows = torch.stack([(s[name] - states[0][name]).flatten().cpu() for s in states])
         for part in torch.split(rows, max(1, BLOCK // len(states)), dim=1):
@@ -118,6 +120,7 @@ def combine(states: Sequence[State], factors: Sequence[float]) -> dict[str, Tens
     """Return sum_t factors[t] states[t] of all floating tensors; others are the last state's."""
     mixed = dict(states[-1])
     for name, tensor in states[-1].items():
+        safe_point()
         if tensor.is_floating_point():
             stack = torch.stack([s[name] for s in states])
             weights = torch.tensor(factors, dtype=torch.float64).to(stack)

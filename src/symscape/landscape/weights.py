@@ -23,6 +23,7 @@ from symscape.landscape.permutation import (
     random_permutations,
 )
 from symscape.models.permutations import PermutationSpec
+from symscape.stopping import safe_point
 
 MAX_SWEEPS = 100
 BUFFERS = ("running_mean", "running_var")
@@ -66,6 +67,7 @@ def ascend(
     for _ in range(MAX_SWEEPS):
         changed = False
         for index in torch.randperm(len(groups), generator=generator).tolist():
+            safe_point()
             group = groups[index]
             similarity = _similarity(a, b, spec, group, permutations)
             best = assign(similarity)
@@ -90,6 +92,7 @@ def sorted_weights(a: State, b: State, spec: PermutationSpec) -> dict[str, Tenso
     for name, axes in spec.axes.items():
         if name not in a:
             continue
+        safe_point()
         for dim, axis in enumerate(axes):
             rows_a, rows_b = (t[name].movedim(dim, 0).flatten(1).sort(1).values for t in (a, b))
             for group, at in spec.slices(axis):

@@ -13,6 +13,7 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from symscape.errors import SymscapeError
+from symscape.stopping import safe_point
 
 # Okabe and Ito (2008), Color Universal Design: told apart under every common colour blindness.
 BLUE = "#0072B2"
@@ -93,6 +94,7 @@ def save(figure: Figure, path: Path, *, pdf: bool = False) -> list[Path]:
     Raises:
         SymscapeError: `path` does not end in .png, or cannot be written.
     """
+    safe_point()
     if path.suffix != ".png":
         raise SymscapeError(f"{path}: the name of a picture must end in .png")
     _write(figure, path, {"Software": None})

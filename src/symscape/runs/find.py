@@ -13,6 +13,7 @@ from symscape.errors import SymscapeError, did_you_mean
 from symscape.runs.configs import read_config
 from symscape.runs.lock import is_locked
 from symscape.runs.manifest import Manifest, read_manifest
+from symscape.stopping import safe_point
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,6 +26,11 @@ class Run:
     folder: Path
     manifest: Manifest
     config: TrainConfig
+
+    @property
+    def title(self) -> str:
+        """The run, briefly."""
+        return f"{self.config.symmetry.name} seed={self.config.seed}"
 
     @property
     def state(self) -> str:
@@ -120,6 +126,7 @@ def load_at(run: Run, step: str) -> tuple[nn.Module, int]:
     from symscape.models.build import build_plain
     from symscape.runs.weights import fill_network, read_weights
 
+    safe_point()
     path = weights_path(run.folder, step)
     state, metadata = read_weights(path)
     if run.manifest.weights.get(path.stem, metadata["sha256"]) != metadata["sha256"]:

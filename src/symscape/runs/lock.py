@@ -11,6 +11,7 @@ from pathlib import Path
 
 from symscape.errors import SymscapeError
 from symscape.runs.files import cannot_write
+from symscape.stopping import safe_point
 
 PAUSE = 0.05
 
@@ -57,6 +58,7 @@ def _take(handle: int, folder: Path, path: Path, wait: float) -> None:
                 holder = os.pread(handle, 32, 0).decode(errors="replace").strip()
                 raise BusyError(f"{folder}: process {holder} is at work on it") from None
             time.sleep(PAUSE)
+            safe_point()
         except OSError as error:
             raise cannot_write(path, error) from error
     with suppress(OSError):  # The name of the holder is a courtesy; a full disk may refuse it.

@@ -1,7 +1,7 @@
-"""Results of analyses on disk: one JSON a pair of runs, or a run, that can be believed alone.
+"""Results of analyses on disk: one JSON a pair of subjects, or a subject, that is believed alone.
 
 Results that share their settings share a folder, `multirun/<study>/interpolate/<settings>/`. A file
-is named by what it compares and by a hash of the weights: with other weights it is another file.
+is named by what it is about and by a hash of the weights: with other weights it is another file.
 """
 
 from __future__ import annotations
@@ -9,58 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from symscape.errors import SymscapeError
 from symscape.runs.files import write_text
-from symscape.runs.find import Run
+from symscape.runs.subjects import Reference, RunReference, file_label, read_reference
+from symscape.stopping import safe_point
 
 SCHEMA_VERSION = 1
+SUBJECTS = {"a", "b", "run", "subject"}
+"""Fields of results that say what they are about."""
 
 Curves = dict[str, dict[str, list[float]]]
 """Values at the alphas, by split (train, test, test/<transform>) and metric (loss, error)."""
-
-
-@dataclass
-class RunReference:
-    """Which run a result is about."""
-
-    folder: str
-    study: str
-    name: str
-    seed: int
-    model: str
-    symmetry: str
-    augment: str
-    weights: str
-    """Content hash of the final weights."""
-    wandb_id: str = ""
-
-    @property
-    def label(self) -> str:
-        """The run's name and seed."""
-        return f"{self.name} seed={self.seed}"
-
-
-def refer(run: Run) -> RunReference:
-    """Return the reference to a completed run."""
-    config = run.config
-    return RunReference(
-        folder=str(run.folder),
-        study=config.study,
-        name=run.manifest.name,
-        seed=run.manifest.seed,
-        model=config.model.name,
-        symmetry=config.symmetry.name,
-        augment=config.data.augment,
-        weights=run.manifest.weights["final"],
-        # Every run has an id, which W&B knows only if the run was logged there.
-        wandb_id=run.manifest.wandb_id if config.logger.name == "wandb" else "",
-    )
 
 
 @dataclass(kw_only=True)
@@ -68,20 +33,20 @@ class Result:
     """What every result says of itself."""
 
     kind: ClassVar[str]
-    settings: dict[str, Any]
+    settings: dict[str, Any] = field(default_factory=dict)
     """What was asked for; the folder's name holds a hash of it."""
-    resolved: dict[str, str]
+    resolved: dict[str, str] = field(default_factory=dict)
     """On what it ran: device, precision."""
-    versions: dict[str, str]
-    git_commit: str
-    finished: str
-    seconds: float
+    versions: dict[str, str] = field(default_factory=dict)
+    git_commit: str = ""
+    finished: str = ""
+    seconds: float = 0.0
     schema_version: int = SCHEMA_VERSION
 
     @property
-    def runs(self) -> tuple[RunReference, ...]:
-        """The runs that the result is about."""
-        return tuple(v for v in vars(self).values() if isinstance(v, RunReference))
+    def subjects(self) -> tuple[Reference, ...]:
+        """The runs or networks that the result is about."""
+        return tuple(v for v in vars(self).values() if isinstance(v, Reference))
 
 
 @dataclass(kw_only=True)
@@ -134,7 +99,7 @@ class SharpnessResult(Result):
     batchnorm: str
 
 
-AnyResult = TypeVar("AnyResult", PairResult, TrajectoryResult, SharpnessResult)
+AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
@@ -143,10 +108,10 @@ def settings_hash(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
-def result_path(folder: Path, runs: list[RunReference]) -> Path:
-    """Return the one place of a result about these runs in the folder of its settings."""
-    weights = hashlib.sha256("".join(run.weights for run in runs).encode()).hexdigest()[:8]
-    labels = "--".join(f"{run.name}-seed={run.seed}" for run in runs)
+def result_path(folder: Path, subjects: Sequence[Reference]) -> Path:
+    """Return the one place of a result about these subjects in the folder of its settings."""
+    weights = hashlib.sha256("".join(each.weights for each in subjects).encode()).hexdigest()[:8]
+    labels = "--".join(map(file_label, subjects))
     return folder / f"{labels}--{weights}.json"
 
 
@@ -175,9 +140,8 @@ def read_result(path: Path, kind: type[AnyResult]) -> AnyResult:
         entries = json.loads(path.read_text(encoding="utf-8"))
         if entries["schema_version"] > SCHEMA_VERSION:
             raise SymscapeError(f"{path}: written by a later version of symscape")
-        for name in ("a", "b", "run"):
-            if name in entries:
-                entries[name] = RunReference(**entries[name])
+        for name in SUBJECTS & entries.keys():
+            entries[name] = read_reference(entries[name])
         known = {f.name for f in fields(kind)}
         if entries["kind"] != kind.kind:
             raise ValueError(f"kind={entries['kind']}, not {kind.kind}")
@@ -202,13 +166,14 @@ def is_whole(path: Path, kind: type[AnyResult]) -> bool:
 def read_results(folder: Path, kind: type[AnyResult]) -> Iterator[AnyResult]:
     """Yield the results of a folder in the order of their names.
 
-    Damaged ones are left out, and of several about the same runs, trained anew, all but the newest.
+    Damaged ones are left out; of several about the same subjects, trained anew, the newest counts.
     """
     newest: dict[frozenset[str], AnyResult] = {}
     for path in sorted(folder.glob("*.json")):
+        safe_point()
         with suppress(SymscapeError):
             result = read_result(path, kind)
-            about = frozenset(run.folder for run in result.runs)
+            about = frozenset(subject.key for subject in result.subjects)
             if about not in newest or newest[about].finished <= result.finished:
                 newest[about] = result
     yield from newest.values()

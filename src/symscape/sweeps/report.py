@@ -8,7 +8,7 @@ from pathlib import Path
 
 from symscape.config.train import TrainConfig
 from symscape.runs.find import open_run
-from symscape.runs.results import RunReference, refer
+from symscape.runs.subjects import RunReference, refer
 from symscape.sweeps.plan import Plan, Wish
 
 
@@ -50,7 +50,7 @@ def send_sweep(wishes: Sequence[Wish], planned: Plan, place: Path) -> None:
         study=logged[0].study,
         settings={"jobs": len(wishes), "options": planned.labels},
         rows=rows,
-        runs=runs,
+        subjects=runs,
         figures=Counter(outcome.state for outcome in planned.outcomes.values()),
         pictures=[],
     )

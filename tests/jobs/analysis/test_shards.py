@@ -1,6 +1,7 @@
 """Work cut into shards: each result in one of them, and together what one job makes."""
 
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,9 +9,11 @@ from hypothesis import strategies as st
 
 from symscape.config.sharpness import SharpnessConfig
 from symscape.errors import ConfigError
-from symscape.jobs.analysis.results import Listing
-from symscape.jobs.analysis.shards import neighbours_first, share_of
+from symscape.jobs.analysis.listing import Listing
+from symscape.jobs.analysis.missing import Task
+from symscape.jobs.analysis.shards import share_of
 from symscape.jobs.interpolate.job import interpolate
+from symscape.jobs.interpolate.selection import neighbours_first
 from symscape.jobs.sharpness.job import sharpness
 from tests.jobs.study import asking, copy_of
 
@@ -19,25 +22,42 @@ def shard(i, n):
     return SharpnessConfig(study="tests", shard=i, shards=n)
 
 
-@given(st.lists(st.floats(0.5, 2.0), min_size=1, max_size=60), st.integers(1, 9))
-def test_every_item_is_in_one_shard_and_shards_cost_about_the_same(costs, n):
-    items = list(enumerate(costs))
-    shares = [share_of(shard(i, n), items, lambda item: item[1]) for i in range(n)]
-    assert [item for share in shares for item in share] == items
+def tasks_about(subjects, steps=None):
+    """One task a subject, or a pair of them."""
+    every = steps or [1] * len(subjects)
+    pairs = enumerate(zip(subjects, every, strict=True))
+    return [Task(about, Path(str(i)), {}, count) for i, (about, count) in pairs]
+
+
+@given(st.lists(st.integers(5, 20), min_size=1, max_size=60), st.integers(1, 9))
+def test_every_task_is_in_one_shard_and_shards_cost_about_the_same(steps, n):
+    tasks = tasks_about([(i,) for i in range(len(steps))], steps)
+    shares = [share_of(shard(i, n), tasks) for i in range(n)]
+    assert [task for share in shares for task in share] == tasks
     for share in shares:
-        assert abs(sum(cost for _, cost in share) - sum(costs) / n) <= max(costs)
+        assert abs(sum(task.steps for task in share) - sum(steps) / n) <= max(steps)
 
 
-def test_shards_of_equal_items_differ_by_one_at_most():
-    sizes = {len(share_of(shard(i, 4), range(105))) for i in range(4)}
-    assert sizes == {26, 27}
+def test_shards_of_equal_tasks_differ_by_one_at_most():
+    tasks = tasks_about([(i,) for i in range(105)])
+    assert {len(share_of(shard(i, 4), tasks)) for i in range(4)} == {26, 27}
+
+
+def test_tasks_about_the_same_runs_stay_together():
+    tasks = tasks_about([(i // 2,) for i in range(10)])
+    shares = [share_of(shard(i, 4), tasks) for i in range(4)]
+    assert all(len(share) % 2 == 0 for share in shares)
 
 
 def test_a_shard_of_pairs_touches_few_runs():
     pairs = list(combinations(range(100), 2))
     assert sorted(neighbours_first(pairs)) == pairs
+
+    def runs_of(i, order):
+        return {run for task in share_of(shard(i, 8), tasks_about(order)) for run in task.subjects}
+
     touched = {
-        name: sum(len({run for p in share_of(shard(i, 8), order) for run in p}) for i in range(8))
+        name: sum(len(runs_of(i, order)) for i in range(8))
         for name, order in (("rows", pairs), ("near", neighbours_first(pairs)))
     }
     assert touched["near"] < 0.85 * touched["rows"]

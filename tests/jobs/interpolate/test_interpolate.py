@@ -9,8 +9,8 @@ from pytest import approx
 
 from symscape.config.analysis import PlaceConfig
 from symscape.errors import SymscapeError
-from symscape.jobs.analysis.selection import select_pairs
 from symscape.jobs.interpolate.job import interpolate
+from symscape.jobs.interpolate.selection import select_pairs
 from symscape.jobs.interpolate.tables import cells_of
 from symscape.runs.find import find_runs, load_network, read_figures, weights_path
 from symscape.runs.lock import locked

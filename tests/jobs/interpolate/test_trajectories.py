@@ -7,7 +7,7 @@ import torch
 from pytest import approx
 
 from symscape.errors import ConfigError
-from symscape.jobs.interpolate.evaluator import Laboratory
+from symscape.jobs.interpolate.evaluator import LineEvaluator
 from symscape.jobs.interpolate.job import interpolate
 from symscape.runs.find import find_runs, kept_weights, load_network, read_figures
 from symscape.runs.results import TrajectoryResult, read_results
@@ -76,7 +76,7 @@ def test_what_the_precision_changes_is_warned_about(
     study, tmp_path, capsys, monkeypatch, rounded, warned
 ):
     check = {"bfloat16": rounded, "float32": 1.0}
-    monkeypatch.setattr(Laboratory, "check_precision", lambda _: check)
+    monkeypatch.setattr(LineEvaluator, "both_losses", lambda _: check)
     root = copy_of(study, tmp_path)
     wanted = {"a": str(find_runs(root, "tests")[0].folder), "along": "trajectory"}
     interpolate(asking(root, plane_points=0, points=3, **wanted))

@@ -18,11 +18,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from symscape.stopping import safe_point
+
 log = logging.getLogger("symscape")
 
 
 class Steps:
-    """Counts the steps of all results to come.
+    """Counts the steps of all results to come; each count is a safe point.
 
     Args:
         bar: what shows them; None where there is no terminal.
@@ -36,12 +38,14 @@ class Steps:
 
     def tick(self, steps: int = 1) -> None:
         """Count steps that are done."""
+        safe_point()
         self.done += steps
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, advance=steps)
 
     def about(self, text: str) -> None:
         """Say what is at work now."""
+        safe_point()
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, description=text)
 

@@ -6,64 +6,38 @@ the same parts: so they must be given the same settings, and look at the same co
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
 
-from symscape.config.interpolate import InterpolateConfig
-from symscape.config.sharpness import SharpnessConfig
-from symscape.jobs.analysis.results import Listing
-from symscape.runs.find import Run
-
-Item = TypeVar("Item")
-log = logging.getLogger("symscape")
+from symscape.config.analysis import AnalysisConfig
+from symscape.jobs.analysis.listing import Listing
+from symscape.jobs.analysis.missing import Task
+from symscape.jobs.console import log
 
 
-def share_of(
-    config: InterpolateConfig | SharpnessConfig,
-    items: Sequence[Item],
-    cost: Callable[[Item], float] = lambda _: 1.0,
-) -> list[Item]:
-    """Return the part of `items` that `shard=i shards=n` makes, and say so; all without shards.
+def share_of(config: AnalysisConfig, tasks: Sequence[Task]) -> list[Task]:
+    """Return the part of the work that `shard=i shards=n` makes, and say so; all without shards.
 
-    Parts are stretches of the list of about the same cost, so that what lies close together in it
-    (pairs that share a run, runs of one architecture) is made by one job.
+    Parts are stretches of the list of about as many steps, so that what lies close together in it
+    (pairs that share a run, runs of one architecture) is made by one job; and so are all tasks
+    about the same subjects.
     """
     if config.shard is None or config.shards is None:
-        return list(items)
-    costs = [cost(item) for item in items]
-    total, before, own = sum(costs), 0.0, []
-    for item, each in zip(items, costs, strict=True):
-        # The middle of an item on the scale of costs says whose it is.
+        return list(tasks)
+    units = [list(each) for _, each in groupby(tasks, key=lambda task: task.subjects)]
+    steps = [sum(task.steps for task in unit) for unit in units]
+    total, before, own = sum(steps), 0.0, []
+    for unit, each in zip(units, steps, strict=True):
+        # The middle of a unit on the scale of steps says whose it is.
         if int((before + each / 2) / total * config.shards) == config.shard:
-            own.append(item)
+            own.append(unit)
         before += each
-    log.info(f"shard {config.shard} of {config.shards}: {len(own)} of {len(items)}")
-    return own
+    log.info(f"shard {config.shard} of {config.shards}: {len(own)} of {len(units)}")
+    return [task for unit in own for task in unit]
 
 
-def neighbours_first(pairs: Sequence[tuple[Run, Run]]) -> list[tuple[Run, Run]]:
-    """Return pairs in an order in which stretches of any length touch few runs.
-
-    Pairs are the places of a matrix of runs, walked along in Z-order (Morton 1966): 16 stretches of
-    the 499,500 pairs of 1,000 runs load their weights, of which 47 ResNet-18 are kept in memory,
-    2,800 times each, and row by row 31,000 times.
-    """
-    runs = dict.fromkeys(run for pair in pairs for run in pair)
-    index = {run: i for i, run in enumerate(runs)}
-    return sorted(pairs, key=lambda pair: _interleaved(index[pair[0]], index[pair[1]]))
-
-
-def _interleaved(row: int, column: int) -> int:
-    """Return the number whose bits are those of a row and a column in turn."""
-    bits = max(row, column).bit_length()
-    return sum((row >> b & 1) << 2 * b + 1 | (column >> b & 1) << 2 * b for b in range(bits))
-
-
-def reports(
-    config: InterpolateConfig | SharpnessConfig, listing: Listing, wanted: Sequence[Path], new: bool
-) -> bool:
+def reports(config: AnalysisConfig, listing: Listing, wanted: Sequence[Path], new: bool) -> bool:
     """Whether this job is the one that shows the results on a dashboard; say what is missing.
 
     Of several shards, that is the one whose tables are the first with all results.

@@ -1,4 +1,4 @@
-"""What all measurements of an analysis share: images, device, one network to fill with weights."""
+"""What all lines share: images, device, one network to fill with weights."""
 
 from __future__ import annotations
 
@@ -8,47 +8,44 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from symscape.config.analysis import PlaceConfig
-from symscape.config.groups import TrainerConfig
 from symscape.config.interpolate import InterpolateConfig
-from symscape.config.sharpness import SharpnessConfig
 from symscape.data.batches import Batches
-from symscape.data.images import ImageData, ImageSet
-from symscape.data.load import load_data
-from symscape.errors import ConfigError, SymscapeError
+from symscape.data.images import ImageSet
+from symscape.errors import SymscapeError
+from symscape.jobs.analysis.images import images_of, on_device, some
+from symscape.jobs.console import log
 from symscape.landscape.barriers import barriers
 from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
 from symscape.landscape.evaluation import Transformed, evaluate
 from symscape.landscape.interpolation import Line, Point
 from symscape.layers.evaluation import for_evaluation
 from symscape.runs.find import Run, load_network
-from symscape.runs.manifest import git_commit, package_versions
 from symscape.runs.results import Curves
-from symscape.training.fit import make_batches
-from symscape.training.hardware import Hardware, resolve_hardware
+from symscape.training.hardware import Hardware
+from symscape.training.setup import make_batches
 
 ALIGNMENT_BATCH = 100
 CHECK_IMAGES = 500
+PRECISION_TOLERANCE = 0.01
 STATES_IN_MEMORY = 2 << 30  # bytes
 
 
-class Laboratory:
+class LineEvaluator:
     """Images and a network on the device.
 
     Args:
         config: What to measure.
         run: Any run of those to compare: all are of one architecture and data set.
+        hardware: On what.
 
     Raises:
         SymscapeError: the images are not there, or are not those of the training.
     """
 
-    def __init__(self, config: InterpolateConfig, run: Run) -> None:
-        self.config, self.run = config, run
-        self.hardware = hardware_of(config)
+    def __init__(self, config: InterpolateConfig, run: Run, hardware: Hardware) -> None:
+        self.config, self.run, self.hardware = config, run, hardware
         self.data = images_of(run, config.data)
         self.network = self.hardware.prepare(load_network(run))
         self.forward = self.hardware.prepare(for_evaluation(self.network, self.hardware.precision))
@@ -67,11 +64,6 @@ class Laboratory:
         self.line = Line(
             self.network, splits, bn=config.bn, statistics=statistics, forward=self.forward
         )
-        self.provenance: dict[str, Any] = {
-            "resolved": self.hardware.as_dict(),
-            "versions": package_versions(),
-            "git_commit": git_commit(),
-        }
         size = sum(t.nbytes for t in self.network.state_dict().values())
         self.state = lru_cache(maxsize=max(2, STATES_IN_MEMORY // size))(self._state)
 
@@ -89,8 +81,23 @@ class Laboratory:
     def check_precision(self) -> dict[str, float]:
         """Return the loss of the network as it is filled, in its precision and in full.
 
-        Empty where both are the same. The statistics are those of the few images checked;
-        `repair` is checked without its rescaling.
+        Warns where they differ by more than 1 % and 0.001 nats.
+        """
+        losses = self.both_losses()
+        if losses:
+            (name, rounded), (reference, exact) = losses.items()
+            if abs(rounded - exact) > max(0.001, PRECISION_TOLERANCE * abs(exact)):
+                log.warning(
+                    f"precision={name}: the loss at 1/2 is {rounded:.4f}, in {reference} "
+                    f"{exact:.4f}; precision={reference} is slower and exact"
+                )
+        return losses
+
+    def both_losses(self) -> dict[str, float]:
+        """Return the losses on a few images, in the network's precision and in full.
+
+        Empty where both are the same. The statistics are those of these images; `repair` is
+        checked without its rescaling.
         """
         if self.hardware == self.exact:
             return {}
@@ -112,43 +119,6 @@ class Laboratory:
             "statistics": min(config.bn_images, train),
             "alignment": min(config.align_images, train),
         }
-
-
-def hardware_of(config: InterpolateConfig | SharpnessConfig) -> Hardware:
-    """Return on what an analysis runs.
-
-    Raises:
-        ConfigError: a GPU is asked for and none is there.
-    """
-    if config.accelerator == "gpu" and not torch.cuda.is_available():
-        raise ConfigError("accelerator", "gpu", "no GPU is visible; auto takes one where there is")
-    wanted = TrainerConfig(accelerator=config.accelerator, precision=config.precision)
-    return resolve_hardware(wanted, {})
-
-
-def some(images: ImageSet, count: int | None) -> ImageSet:
-    """Return the first `count` images; all of them for None."""
-    return images.subset(slice(count))
-
-
-def on_device(network: nn.Module, hardware: Hardware) -> dict[str, Tensor]:
-    """Return a network's state dict where it will be used."""
-    state: dict[str, Tensor] = network.to(hardware.device).state_dict()
-    return state
-
-
-def images_of(run: Run, place: PlaceConfig) -> ImageData:
-    """Load the images that a run was trained on, from `place` if they have moved.
-
-    Raises:
-        SymscapeError: they are not there, or they are others.
-    """
-    was = run.config.data
-    data = load_data(replace(was, root=place.root or was.root, cache=place.cache or was.cache))
-    if data.content != run.manifest.data["content"]:
-        where = place.root or was.root or was.name
-        raise SymscapeError(f"{where}: not the images that {run.folder} was trained on")
-    return data
 
 
 def curves_of(points: Sequence[Point], label: str) -> Curves:

@@ -9,7 +9,12 @@ from typing import Any
 from torch import Tensor
 
 from symscape.errors import SymscapeError
-from symscape.jobs.interpolate.evaluator import ALIGNMENT_BATCH, Laboratory, all_barriers, curves_of
+from symscape.jobs.interpolate.evaluator import (
+    ALIGNMENT_BATCH,
+    LineEvaluator,
+    all_barriers,
+    curves_of,
+)
 from symscape.landscape.activations import match_activations
 from symscape.landscape.interpolation import Point, line_points
 from symscape.landscape.permutation import (
@@ -21,27 +26,26 @@ from symscape.landscape.permutation import (
 from symscape.landscape.weights import match_weights
 from symscape.models.permutations import PermutationSpec, permutation_spec
 from symscape.runs.find import Run
-from symscape.runs.manifest import now
-from symscape.runs.results import PairResult, refer
+from symscape.runs.results import PairResult
+from symscape.runs.subjects import refer
 
 State = Mapping[str, Tensor]
 GUARD_IMAGES = 64
 
 
-class Pairs:
-    """Measures pairs of runs in one laboratory; end points are evaluated once a run."""
+class PairMeasure:
+    """Measures pairs of runs; end points are evaluated once a run."""
 
-    def __init__(self, laboratory: Laboratory) -> None:
-        self.lab = laboratory
+    def __init__(self, evaluator: LineEvaluator) -> None:
+        self.evaluator = evaluator
         self.ends: dict[Run, Point] = {}
-        self.spec: PermutationSpec = permutation_spec(laboratory.network)
+        self.spec: PermutationSpec = permutation_spec(evaluator.network)
 
     def measure(
         self,
         a: Run,
         b: Run,
         align: str,
-        settings: dict[str, Any],
         tick: Callable[[], None] = lambda: None,
     ) -> PairResult:
         """Return the result of one pair.
@@ -49,59 +53,55 @@ class Pairs:
         Raises:
             SymscapeError: the permuted network is another function, or a loss is not finite.
         """
-        begin = time.perf_counter()
         label = f"{refer(a).label} and {refer(b).label}"
-        alphas = line_points(self.lab.config.points)
-        left = self.lab.state(a)
+        alphas = line_points(self.evaluator.config.points)
+        left = self.evaluator.state(a)
         known = {0.0: self.end(a)}
-        if self.lab.config.bn != "none":  # With A's statistics, B is another network.
+        if self.evaluator.config.bn != "none":  # With A's statistics, B is another network.
             known[1.0] = self.end(b)
         try:
             right, alignment = self.aligned(a, b, align)
         except AlignmentError as error:
             raise SymscapeError(f"{label}: align={align}: {error}") from error
-        points = self.lab.line.measure(left, right, alphas, known=known, tick=tick)
+        points = self.evaluator.line.measure(left, right, alphas, known=known, tick=tick)
         curves = curves_of(points, label)
         return PairResult(
             a=refer(a),
             b=refer(b),
-            settings=settings,
-            **self.lab.provenance,
             alphas=alphas,
             curves=curves,
             barriers=all_barriers(alphas, curves),
-            alignment=alignment | {"images": self.lab.images_used()},
+            alignment=alignment | {"images": self.evaluator.images_used()},
             precision_check=self.check(left, right),
-            finished=now(),
-            seconds=round(time.perf_counter() - begin, 3),
         )
 
     def end(self, run: Run) -> Point:
         """Return what a run reaches under the policy; the same for every line that ends there."""
         if run not in self.ends:
-            state = self.lab.state(run)
-            self.ends[run] = self.lab.line.measure(state, state, [0.0])[0]
+            state = self.evaluator.state(run)
+            self.ends[run] = self.evaluator.line.measure(state, state, [0.0])[0]
         return self.ends[run]
 
     def check(self, left: State, right: State) -> dict[str, float]:
         """Compare the precision with float32 in the middle of the line, where losses are high."""
-        self.lab.line.fill(left, right, 0.5)
-        return self.lab.check_precision()
+        self.evaluator.line.fill(left, right, 0.5)
+        return self.evaluator.check_precision()
 
     def aligned(self, a: Run, b: Run, align: str) -> tuple[State, dict[str, Any]]:
         """Return B's state with its channels in A's order, and how that was found."""
-        left, right = self.lab.state(a), self.lab.state(b)
+        left, right = self.evaluator.state(a), self.evaluator.state(b)
         if align == "none":
             return right, {"method": "none"}
         begin = time.perf_counter()
         if align == "weights":
             permutations, similarity = match_weights(
-                left, right, self.spec, restarts=self.lab.config.restarts
+                left, right, self.spec, restarts=self.evaluator.config.restarts
             )
         else:
             permutations, similarity = self.by_activations(left, right)
         moved = permute_state(right, self.spec, permutations)
-        change = check_same_function(self.lab.exact_network, right, moved, self.guard_images())
+        exact = self.evaluator.exact_network
+        change = check_same_function(exact, right, moved, self.guard_images())
         return moved, {
             "method": align,
             "similarity": similarity,
@@ -112,12 +112,12 @@ class Pairs:
 
     def by_activations(self, left: State, right: State) -> tuple[dict[str, Tensor], float]:
         """Match the channels of two states by what they respond to."""
-        self.lab.network.load_state_dict(left)
-        self.lab.twin.load_state_dict(right)
-        images = self.lab.first(self.lab.config.align_images)
-        batches = self.lab.batches(images, ALIGNMENT_BATCH)
-        return match_activations(self.lab.network, self.lab.twin, self.spec, batches)
+        self.evaluator.network.load_state_dict(left)
+        self.evaluator.twin.load_state_dict(right)
+        images = self.evaluator.first(self.evaluator.config.align_images)
+        batches = self.evaluator.batches(images, ALIGNMENT_BATCH)
+        return match_activations(self.evaluator.network, self.evaluator.twin, self.spec, batches)
 
     def guard_images(self) -> Tensor:
         """Return a few test images in full precision."""
-        return next(iter(self.lab.batches(self.lab.data.test, GUARD_IMAGES)))[0]
+        return next(iter(self.evaluator.batches(self.evaluator.data.test, GUARD_IMAGES)))[0]

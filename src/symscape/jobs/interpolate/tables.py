@@ -1,4 +1,4 @@
-"""From results to tables: a row a number, and means over seed pairs with intervals."""
+"""From pairs to tables: a row a number, and means over seed pairs with intervals."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import box
+from rich.table import Table
 
 from symscape.config.groups import SYMMETRIES
+from symscape.jobs.analysis.labels import labels_of
+from symscape.jobs.console import shown
 from symscape.landscape.intervals import Interval, pairs_intervals
-from symscape.runs.results import PairResult, RunReference, read_results
+from symscape.runs.results import PairResult, read_results
+from symscape.runs.subjects import RunReference
 from symscape.runs.tables import Row, Value, write_rows
 
 Number = tuple[str, str, str]
@@ -68,16 +73,6 @@ def _order(run: RunReference) -> tuple[int, str, str]:
 def numbers_of(result: PairResult) -> list[Number]:
     """Return the split, metric and definition of every barrier of a result."""
     return [(s, m, d) for s, ms in result.barriers.items() for m, ds in ms.items() for d in ds]
-
-
-def labels_of(runs: Sequence[RunReference]) -> dict[str, str]:
-    """Return a short label for each kind: its symmetry, and what else tells kinds apart."""
-    kinds = {run.name: run for run in runs}
-    for traits in (("symmetry",), ("symmetry", "augment"), ("symmetry", "augment", "model")):
-        labels = {name: " ".join(getattr(run, t) for t in traits) for name, run in kinds.items()}
-        if len(set(labels.values())) == len(labels):
-            return labels
-    return {name: name for name in kinds}
 
 
 def cell_labels(cells: Sequence[Cell]) -> dict[str, str]:
@@ -170,4 +165,35 @@ def _kind(side: str, run: RunReference) -> dict[str, Value]:
         f"name_{side}": run.name,
         f"symmetry_{side}": run.symmetry,
         f"augment_{side}": run.augment,
+    }
+
+
+def table_of(title: str, results: Sequence[PairResult]) -> Table:
+    """Return the mean barrier of every cell, with its interval and n."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    cells = cells_of(results)
+    labels = cell_labels(cells)
+    splits = list(results[0].curves)
+    for name in ("a", "b"):
+        table.add_column(name)
+    for split in splits:
+        table.add_column(f"{split} [95 %]", justify="right")
+    table.add_column("n", justify="right")
+    for cell in cells:
+        barriers = cell.barriers()
+        intervals = [barriers[split, "loss", "chord"] for split in splits]
+        names = (labels[cell.a.name], labels[cell.b.name])
+        table.add_row(*names, *map(shown, intervals), str(intervals[0].n))
+    return table
+
+
+def barrier_figures(results: Sequence[PairResult]) -> dict[str, float]:
+    """Return the mean barriers (chord, loss) of all cells by split and kinds."""
+    cells = cells_of(results)
+    labels = cell_labels(cells)
+    return {
+        f"barrier/{split}/{labels[c.a.name]}/{labels[c.b.name]}": interval.mean
+        for c in cells
+        for (split, metric, definition), interval in c.barriers().items()
+        if (metric, definition) == ("loss", "chord")
     }

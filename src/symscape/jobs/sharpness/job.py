@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
 
 from symscape.config.sharpness import SharpnessConfig
+from symscape.jobs.analysis.analysis import Analysis, perform
+from symscape.jobs.analysis.missing import Task
 from symscape.jobs.analysis.progress import Steps
-from symscape.jobs.analysis.results import Listing, Measure, Task, make_missing, writing_tables
-from symscape.jobs.analysis.selection import select_runs
-from symscape.jobs.analysis.shards import reports, share_of
-from symscape.jobs.console import console, start_logging
+from symscape.jobs.analysis.subjects import select_runs
+from symscape.jobs.console import start_logging
 from symscape.jobs.sharpness.tables import numbers_of, table_of, warnings_of, write_tables
 from symscape.runs.find import Run, kept_weights
-from symscape.runs.results import (
-    SharpnessResult,
-    read_results,
-    refer,
-    result_path,
-    settings_hash,
-)
+from symscape.runs.results import SharpnessResult, result_path, settings_hash
+from symscape.runs.subjects import refer
 
-log = logging.getLogger("symscape")
+if TYPE_CHECKING:
+    from symscape.jobs.sharpness.measure import CurvatureMeasure
 
 
 def sharpness(config: SharpnessConfig, *, show_only: bool = False) -> None:
@@ -34,36 +32,94 @@ def sharpness(config: SharpnessConfig, *, show_only: bool = False) -> None:
 
     Raises:
         SymscapeError: what a user can mend, in one line.
+        KeyboardInterrupt: a signal asked for an end; what is finished is on disk.
     """
     start_logging()
-    runs, unfinished = select_runs(Path(config.root), config.study, (config.run,), config.only)
-    for run in unfinished:
-        log.info(f"left out: {run.folder} is {run.state}")
-    if config.study:
-        place = Path(config.root) / config.study / "sharpness"
-    else:  # Apart from the study's own: a table of a study is of all that was asked of it.
-        place = runs[0].folder.resolve().parents[1] / "sharpness" / "named"
-    settings = settings_of(config)
-    folder = place / f"{config.along}-{settings_hash(settings)}"
-    every = [Task((r,), result_path(folder, [refer(r)]), steps_of(config, r)) for r in runs]
-    tasks = [] if show_only else share_of(config, every, lambda task: task.steps)
+    runs = select_runs(config, (config.run,))
+    perform(SharpnessAnalysis(config, runs), show_only=show_only)
 
-    def prepare(run: Run) -> Measure[SharpnessResult]:
-        from symscape.jobs.sharpness.measure import Microscope
 
-        microscope = Microscope(config, run)
-        hardware = microscope.hardware
-        log.info(f"{len(tasks)} runs on {hardware.name}, {hardware.precision}")
+class SharpnessAnalysis(Analysis[SharpnessResult]):
+    """The curvature of every run."""
 
-        def measure(task: Task, steps: Steps) -> SharpnessResult:
-            return microscope.measure(task.runs[0], settings, steps)
+    door = "sharpness"
+    kind = SharpnessResult
 
-        return measure
+    def __init__(self, config: SharpnessConfig, runs: Sequence[Run]) -> None:
+        super().__init__(config, runs)
+        self.config, self.settings = config, settings_of(config)
+        self.measurer: CurvatureMeasure | None = None
 
-    work = make_missing(tasks, SharpnessResult, prepare, _say, force=config.force)
-    with writing_tables(place):
-        _finish(config, folder, [task.path for task in every])
-    work.check()
+    @property
+    def folder(self) -> Path:
+        """Where the results go that share these settings."""
+        return self.place / f"{self.config.along}-{settings_hash(self.settings)}"
+
+    def tasks(self) -> list[Task]:
+        """Return a result a run."""
+        return [
+            Task(
+                (run,),
+                result_path(self.folder, [refer(run)]),
+                self.settings,
+                steps_of(self.config, run),
+            )
+            for run in self.runs
+        ]
+
+    def prepare(self, task: Task) -> None:
+        """Load the images, which all runs must share."""
+        from symscape.jobs.sharpness.measure import CurvatureMeasure
+
+        if self.measurer is None:
+            self.measurer = CurvatureMeasure(self.config, task.subjects[0], self.hardware)
+
+    def measure(self, task: Task, steps: Steps) -> SharpnessResult:
+        """Measure one run."""
+        assert self.measurer is not None  # prepare saw to it
+        return self.measurer.measure(task.subjects[0], steps)
+
+    def say(self, result: SharpnessResult) -> str:
+        """Return the loss and the largest eigenvalues."""
+        last = result.points[-1]
+        shown = [
+            f"{m['subspace']}/{m['scaling']} {m['eigenvalues']['values'][0]:.4g}"
+            + ("" if m["eigenvalues"]["converged"] else " (not converged)")
+            for m in last["measures"]
+            if "eigenvalues" in m
+        ]
+        return f"loss {last['loss']:.4f}" + (
+            f", largest eigenvalue {', '.join(shown)}" if shown else ""
+        )
+
+    @property
+    def tables(self) -> list[Path]:
+        """Means over seeds, and all numbers."""
+        return [self.folder / "summary.csv", self.folder / "sharpness.csv"]
+
+    def write_tables(self, results: Sequence[SharpnessResult]) -> None:
+        """Write both."""
+        write_tables(self.folder, results)
+
+    def draw(self, results: Sequence[SharpnessResult]) -> list[Path]:
+        """Draw what was measured."""
+        from symscape.plots.sharpness import draw_sharpness
+
+        files = [result_path(self.folder, [result.run]) for result in results]
+        return draw_sharpness(self.folder, files)
+
+    def table(self, results: Sequence[SharpnessResult]) -> Table:
+        """Return the means over seeds."""
+        return table_of(results)
+
+    def warnings(self, results: Sequence[SharpnessResult]) -> list[str]:
+        """Return what a reader should know before comparing."""
+        return warnings_of(results)
+
+    def row(self, result: SharpnessResult) -> dict[str, Any]:
+        """Return the run and its numbers at its end."""
+        numbers = {number.name: number.value for number in numbers_of(result.points[-1])}
+        return {"run": result.run.label, **numbers}
 
 
 def settings_of(config: SharpnessConfig) -> dict[str, Any]:
@@ -84,57 +140,3 @@ def steps_of(config: SharpnessConfig, run: Run) -> int:
     """Return how many measures a run takes: the progress bar counts them."""
     points = len(kept_weights(run)) if config.along == "trajectory" else 1
     return points * len(config.subspaces) * len(config.scalings) * len(config.quantities)
-
-
-def _say(result: SharpnessResult) -> str:
-    last = result.points[-1]
-    shown = [
-        f"{m['subspace']}/{m['scaling']} {m['eigenvalues']['values'][0]:.4g}"
-        + ("" if m["eigenvalues"]["converged"] else " (not converged)")
-        for m in last["measures"]
-        if "eigenvalues" in m
-    ]
-    return f"loss {last['loss']:.4f}" + (
-        f", largest eigenvalue {', '.join(shown)}" if shown else ""
-    )
-
-
-def _finish(config: SharpnessConfig, folder: Path, wanted: list[Path]) -> None:
-    listing = Listing.of(folder)
-    results = list(read_results(folder, SharpnessResult))
-    if not results:
-        return
-    pictures = sorted((folder / "pictures").glob("*.png"))
-    tables = [folder / "summary.csv", folder / "sharpness.csv"]
-    if new := not pictures or listing.is_stale([*tables, *pictures]):
-        from symscape.plots.sharpness import draw_sharpness
-
-        write_tables(folder, results)
-        pictures = draw_sharpness(folder, [result_path(folder, [r.run]) for r in results])
-        listing.keep()
-    console.print(table_of(results))
-    for warning in warnings_of(results):
-        log.warning(f"warning: {warning}")
-    for path in (*tables, *pictures):
-        console.print(str(path), markup=False)
-    if reports(config, listing, wanted, new):
-        _send(config, folder, results, pictures)
-
-
-def _send(
-    config: SharpnessConfig, folder: Path, results: list[SharpnessResult], pictures: list[Path]
-) -> None:
-    from symscape.training.loggers.analysis import Report, send
-
-    numbers = {r.run.label: {n.name: n.value for n in numbers_of(r.points[-1])} for r in results}
-    report = Report(
-        job_type="sharpness",
-        name=folder.name,
-        study=folder.parents[1].name,
-        settings=results[0].settings,
-        rows=[{"run": label, **values} for label, values in numbers.items()],
-        runs=[(result.run,) for result in results],
-        figures={f"{label}/{k}": v for label, values in numbers.items() for k, v in values.items()},
-        pictures=pictures,
-    )
-    send(config.logger, report, folder)

@@ -25,31 +25,33 @@ from symscape.curvature.subspaces import (
 )
 from symscape.curvature.trace import hutch_plus_plus
 from symscape.errors import ConfigError, SymscapeError
+from symscape.jobs.analysis.images import images_of, some
 from symscape.jobs.analysis.progress import Steps
-from symscape.jobs.interpolate.evaluator import hardware_of, images_of, some
 from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
 from symscape.layers.folding.ties import Labels
 from symscape.models.build import build_network
 from symscape.runs.find import Run, kept_weights, load_at
-from symscape.runs.manifest import git_commit, now, package_versions
-from symscape.runs.results import SharpnessResult, jsonable, refer
-from symscape.training.fit import make_batches
+from symscape.runs.results import SharpnessResult, jsonable
+from symscape.runs.subjects import refer
+from symscape.stopping import safe_point
+from symscape.training.hardware import Hardware
 from symscape.training.schedule import learning_rate_factor
+from symscape.training.setup import make_batches
 
 BATCHNORM = "eval mode, statistics recomputed on clean training images"
 
 
-class Microscope:
+class CurvatureMeasure:
     """Measures runs that were trained on the same images.
 
     Args:
         config: What to measure.
         run: Any run of those to measure.
+        hardware: On what.
     """
 
-    def __init__(self, config: SharpnessConfig, run: Run) -> None:
-        self.config = config
-        self.hardware = hardware_of(config)
+    def __init__(self, config: SharpnessConfig, run: Run, hardware: Hardware) -> None:
+        self.config, self.hardware = config, hardware
         self.data = images_of(run, config.data)
         self.content = run.manifest.data
         # The first images of the training part: a stratified sample, the same one always.
@@ -61,14 +63,13 @@ class Microscope:
         images = some(self.data.train, count)
         return make_batches(images, self.data, self.hardware, batch_size=size, shuffle=False)
 
-    def measure(self, run: Run, settings: dict[str, Any], steps: Steps) -> SharpnessResult:
+    def measure(self, run: Run, steps: Steps) -> SharpnessResult:
         """Return the result of one run.
 
         Raises:
             SymscapeError: its images are others, its weights are damaged, its loss is not finite,
                 or there are fewer dimensions than eigenvalues asked for.
         """
-        begin = time.perf_counter()
         for key in ("content", "mean", "std"):
             if run.manifest.data[key] != self.content[key]:
                 raise SymscapeError(f"{run.folder}: data.{key} differs from the other runs'")
@@ -77,12 +78,6 @@ class Microscope:
         points = [self._point(run, name, last, steps) for name in names]
         return SharpnessResult(
             run=refer(run),
-            settings=settings,
-            resolved=self.hardware.as_dict(),
-            versions=package_versions(),
-            git_commit=git_commit(),
-            finished=now(),
-            seconds=round(time.perf_counter() - begin, 3),
             points=points,
             images={
                 "loss": len(self.labels),
@@ -186,12 +181,27 @@ class Microscope:
             )
             return asdict(trace)
         if quantity == "density":
-            return asdict(spectral_density(space, like=like, seed=config.seed))
-        if quantity == "random_ascent":
-            return asdict(
-                random_ascent(hessian, space, config.epsilons, draws=config.draws, seed=config.seed)
+            density = spectral_density(
+                space,
+                like=like,
+                seed=config.seed,
+                report=lambda n: steps.about(f"{title} {n} products"),
             )
-        balls = [worst_case(hessian, space, r, seed=config.seed) for r in config.radii]
+            return asdict(density)
+        if quantity == "random_ascent":
+            ascent = random_ascent(
+                hessian,
+                space,
+                config.epsilons,
+                draws=config.draws,
+                seed=config.seed,
+                tick=safe_point,
+            )
+            return asdict(ascent)
+        balls = [
+            worst_case(hessian, space, radius, seed=config.seed, tick=safe_point)
+            for radius in config.radii
+        ]
         return {"balls": [asdict(ball) for ball in balls]}
 
 

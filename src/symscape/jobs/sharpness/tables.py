@@ -12,9 +12,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from symscape.config.groups import SYMMETRIES
+from symscape.jobs.analysis.labels import by_kind, labels_of
 from symscape.jobs.console import shown
-from symscape.jobs.interpolate.tables import labels_of
 from symscape.landscape.intervals import Interval, mean_interval
 from symscape.runs.results import SharpnessResult
 from symscape.runs.tables import Row, Value, write_rows
@@ -125,14 +124,6 @@ def _rows(result: SharpnessResult) -> Iterator[Row]:
         }
         for n in numbers_of(point):
             yield {**about, **vars(n)}
-
-
-def by_kind(results: Sequence[SharpnessResult]) -> dict[str, list[SharpnessResult]]:
-    """Group results by what is equal but for the seed, in the order of the symmetries."""
-    kinds: dict[str, list[SharpnessResult]] = defaultdict(list)
-    for result in sorted(results, key=lambda r: SYMMETRIES.index(r.run.symmetry)):
-        kinds[result.run.name].append(result)
-    return kinds
 
 
 def means_of(members: Sequence[SharpnessResult]) -> dict[tuple[int, str], Interval]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from symscape.config.groups import SYMMETRIES
-from symscape.jobs.analysis.results import writing_tables
+from symscape.jobs.analysis.listing import writing_tables
 from symscape.landscape.intervals import Interval, mean_interval
 from symscape.runs.files import write_text
 from symscape.runs.find import Run, find_runs, read_figures

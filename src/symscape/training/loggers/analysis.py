@@ -9,7 +9,7 @@ from typing import Any
 
 from symscape.config.shared import LoggerConfig
 from symscape.errors import SymscapeError
-from symscape.runs.results import RunReference
+from symscape.runs.subjects import Reference
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Report:
     settings: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]]
     """A row a result, all with the same columns."""
-    runs: Sequence[Sequence[RunReference]]
-    """The runs that each row is about."""
+    subjects: Sequence[Sequence[Reference]]
+    """The runs or networks that each row is about."""
     figures: Mapping[str, float]
     pictures: Sequence[Path]
 
@@ -60,8 +60,8 @@ def send(logger: LoggerConfig, report: Report, folder: Path) -> None:
     base = str(run.url).rsplit("/", 1)[0] if logger.mode == "online" else "runs"
     columns: list[str | int] = [*report.rows[0], "runs"]
     rows = [
-        [*row.values(), ", ".join(_link(base, each) for each in runs)]
-        for row, runs in zip(report.rows, report.runs, strict=True)
+        [*row.values(), ", ".join(_link(base, each) for each in subjects)]
+        for row, subjects in zip(report.rows, report.subjects, strict=True)
     ]
     run.log({"results": wandb.Table(columns=columns, data=rows)})
     run.log({f"pictures/{path.stem}": wandb.Image(str(path)) for path in report.pictures})
@@ -69,6 +69,6 @@ def send(logger: LoggerConfig, report: Report, folder: Path) -> None:
     run.finish()
 
 
-def _link(base: str, reference: RunReference) -> str:
+def _link(base: str, reference: Reference) -> str:
     """Return the address of a run on the same dashboard; its name where it was logged nowhere."""
     return f"{base}/{reference.wandb_id}" if reference.wandb_id else reference.label

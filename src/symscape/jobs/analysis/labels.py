@@ -1,0 +1,37 @@
+"""Kinds of runs, which differ by their seed alone, and what to call them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from symscape.config.groups import SYMMETRIES
+from symscape.runs.subjects import RunReference
+
+
+class OfRun(Protocol):
+    """A result about one run."""
+
+    run: RunReference
+
+
+Result = TypeVar("Result", bound=OfRun)
+
+
+def labels_of(runs: Sequence[RunReference]) -> dict[str, str]:
+    """Return a short label for each kind: its symmetry, and what else tells kinds apart."""
+    kinds = {run.name: run for run in runs}
+    for traits in (("symmetry",), ("symmetry", "augment"), ("symmetry", "augment", "model")):
+        labels = {name: " ".join(getattr(run, t) for t in traits) for name, run in kinds.items()}
+        if len(set(labels.values())) == len(labels):
+            return labels
+    return {name: name for name in kinds}
+
+
+def by_kind(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """Group results by what is equal but for the seed, in the order of the symmetries."""
+    kinds: dict[str, list[Result]] = defaultdict(list)
+    for result in sorted(results, key=lambda r: SYMMETRIES.index(r.run.symmetry)):
+        kinds[result.run.name].append(result)
+    return kinds

@@ -1,0 +1,164 @@
+"""Barriers between the runs of a study, pair by pair: the analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from symscape.config.interpolate import InterpolateConfig
+from symscape.errors import SymscapeError
+from symscape.jobs.analysis.analysis import Analysis
+from symscape.jobs.analysis.missing import Task
+from symscape.jobs.analysis.progress import Steps
+from symscape.jobs.interpolate.selection import (
+    check_comparable,
+    neighbours_first,
+    select_pairs,
+    traits,
+)
+from symscape.jobs.interpolate.tables import barrier_figures, numbers_of, table_of, write_tables
+from symscape.runs.find import Run
+from symscape.runs.results import (
+    PairResult,
+    is_whole,
+    read_result,
+    result_path,
+    settings_hash,
+    write_result,
+)
+from symscape.runs.subjects import refer
+
+if TYPE_CHECKING:
+    from symscape.jobs.interpolate.measure import PairMeasure
+
+CANDIDATES = ("activations", "weights")
+
+
+class PairAnalysis(Analysis[PairResult]):
+    """The line between every two runs.
+
+    Raises:
+        SymscapeError: no such pair, or two runs that cannot be compared.
+    """
+
+    door = "interpolate"
+    kind = PairResult
+
+    def __init__(self, config: InterpolateConfig, runs: Sequence[Run]) -> None:
+        super().__init__(config, runs)
+        self.config = config
+        self.pairs = select_pairs(self.runs, config.pairs, config.pairs_per_cell)
+        if not self.pairs:
+            count = f"{len(runs)} completed run(s)"
+            raise SymscapeError(f"pairs={config.pairs}: {count} make no such pair")
+        for pair in self.pairs:
+            check_comparable(pair)
+        self.measurer: PairMeasure
+
+    @property
+    def folder(self) -> Path:
+        """Where the results go that share these settings."""
+        return self._folder(self.config.align)
+
+    def _folder(self, align: str) -> Path:
+        digest = settings_hash(settings_of(self.config, align))
+        return self.place / f"{align}-{self.config.bn}-{digest}"
+
+    def _path(self, pair: tuple[Run, Run], align: str) -> Path:
+        return result_path(self._folder(align), [refer(run) for run in pair])
+
+    def tasks(self) -> list[Task]:
+        """Return a result a pair; two of which `best` is chosen."""
+        config = self.config
+        methods = CANDIDATES if config.align == "best" else (config.align,)
+        settings = {method: settings_of(config, method) for method in methods}
+        return [
+            Task(pair, self._path(pair, method), settings[method], config.points, method)
+            for pair in neighbours_first(self.pairs)
+            for method in methods
+        ]
+
+    def prepare(self, task: Task) -> None:
+        """Load images and networks: those of other pairs may be of another shape."""
+        from symscape.jobs.interpolate.evaluator import LineEvaluator
+        from symscape.jobs.interpolate.measure import PairMeasure
+
+        run = task.subjects[0]
+        known = getattr(self, "measurer", None)
+        if known is None or traits(run) != traits(known.evaluator.run):
+            self.measurer = PairMeasure(LineEvaluator(self.config, run, self.hardware))
+
+    def measure(self, task: Task, steps: Steps) -> PairResult:
+        """Align, walk the line."""
+        a, b = task.subjects
+        return self.measurer.measure(a, b, task.method, steps.tick)
+
+    def say(self, result: PairResult) -> str:
+        """Return the barriers."""
+        train, test = (result.barriers[split]["loss"]["chord"] for split in ("train", "test"))
+        return f"barrier train {train:.4f}, test {test:.4f}"
+
+    def combine(self) -> None:
+        """Write, for each pair, the result of the alignment with the lower barrier (train loss)."""
+        for pair in self.pairs if self.config.align == "best" else []:
+            path = self._path(pair, "best")
+            results = {}
+            for method in CANDIDATES:
+                with suppress(SymscapeError):  # In the hands of another process: it will choose.
+                    results[method] = read_result(self._path(pair, method), PairResult)
+            there = not self.config.force and is_whole(path, PairResult)
+            if len(results) == len(CANDIDATES) and not there:
+                write_result(path, self._best(results))
+
+    def _best(self, results: dict[str, PairResult]) -> PairResult:
+        heights = {m: r.barriers["train"]["loss"]["chord"] for m, r in results.items()}
+        best = min(heights, key=lambda method: heights[method])
+        alignment = results[best].alignment | {"candidates": heights}
+        settings = settings_of(self.config, "best")
+        return replace(results[best], settings=settings, alignment=alignment)
+
+    def wanted(self) -> list[Path]:
+        """Return the places of the results of all pairs."""
+        return [self._path(pair, self.config.align) for pair in self.pairs]
+
+    @property
+    def tables(self) -> list[Path]:
+        """Of all settings of the study together."""
+        return [self.place / "summary.csv", self.place / "barriers.csv"]
+
+    def write_tables(self, results: Sequence[PairResult]) -> None:
+        """Write the tables of all pairs of the study."""
+        write_tables(self.place)
+
+    def draw(self, results: Sequence[PairResult]) -> list[Path]:
+        """Draw matrix and curves."""
+        from symscape.plots.barriers import draw_barriers
+
+        return draw_barriers(self.folder)
+
+    def table(self, results: Sequence[PairResult]) -> Table:
+        """Return the mean barrier of every two kinds."""
+        about = f"align={self.config.align} bn={self.config.bn}"
+        return table_of(f"barrier (chord, loss in nats), {about}", results)
+
+    def row(self, result: PairResult) -> dict[str, Any]:
+        """Return the two runs and all barriers."""
+        barriers = {f"{s}/{m}/{d}": result.barriers[s][m][d] for s, m, d in numbers_of(result)}
+        return {"a": result.a.label, "b": result.b.label, **barriers}
+
+    def figures(self, results: Sequence[PairResult]) -> dict[str, float]:
+        """Return the mean barriers of every two kinds."""
+        return barrier_figures(results)
+
+
+def settings_of(config: InterpolateConfig, align: str) -> dict[str, Any]:
+    """Return the settings that a pair's result depends on."""
+    keys = ["bn", "points", "transform", "train_images", "bn_images", "test_images", "precision"]
+    keys += ["align_images"] if align in ("activations", "best") else []
+    keys += ["restarts"] if align in ("weights", "best") else []
+    return {"align": align} | {key: getattr(config, key) for key in keys}

@@ -1,0 +1,85 @@
+"""What a result is about: a run, or a network that no run trained; and with which weights."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from symscape.runs.find import Run
+
+
+@dataclass
+class RunReference:
+    """Which run a result is about."""
+
+    folder: str
+    study: str
+    name: str
+    seed: int
+    model: str
+    symmetry: str
+    augment: str
+    weights: str
+    """Content hash of the final weights."""
+    wandb_id: str = ""
+
+    @property
+    def label(self) -> str:
+        """The run's name and seed."""
+        return f"{self.name} seed={self.seed}"
+
+    @property
+    def key(self) -> str:
+        """What stays when it is trained anew."""
+        return self.folder
+
+
+@dataclass
+class NetworkReference:
+    """Which network of a library, a file or the user's own a result is about."""
+
+    label: str
+    """`torchvision/resnet50`, say."""
+    weights: str
+    """Content hash of its weights."""
+    wandb_id: str = ""
+
+    @property
+    def key(self) -> str:
+        """What stays when its weights are others."""
+        return self.label
+
+
+Reference = RunReference | NetworkReference
+
+
+def file_label(reference: Reference) -> str:
+    """Return a subject's label as a part of a file's name."""
+    return re.sub(r"[^\w.=-]+", "-", reference.label)
+
+
+def refer(run: Run) -> RunReference:
+    """Return the reference to a completed run."""
+    config = run.config
+    return RunReference(
+        folder=str(run.folder),
+        study=config.study,
+        name=run.manifest.name,
+        seed=run.manifest.seed,
+        model=config.model.name,
+        symmetry=config.symmetry.name,
+        augment=config.data.augment,
+        weights=run.manifest.weights["final"],
+        # Every run has an id, which W&B knows only if the run was logged there.
+        wandb_id=run.manifest.wandb_id if config.logger.name == "wandb" else "",
+    )
+
+
+def read_reference(entries: dict[str, Any]) -> Reference:
+    """Return the reference that a result's file holds.
+
+    Raises:
+        TypeError: it lacks a field, or has one too many.
+    """
+    return RunReference(**entries) if "folder" in entries else NetworkReference(**entries)
