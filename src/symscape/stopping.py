@@ -132,4 +132,3 @@ def waited_for(work: Callable[[], T]) -> T:
     return results[0]
 
 
-interruptible = held = stoppable
