@@ -7,14 +7,17 @@ import io
 import pickle
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from symscape.config.groups import DataConfig
 from symscape.data.cifar import SOURCES
 from symscape.data.load import load_data
+from symscape.data.resize import resized
 from symscape.errors import SymscapeError
 
 UNREACHABLE = "http://127.0.0.1:9/"
@@ -94,6 +97,18 @@ def test_an_archive_put_there_by_hand_is_read(name, tmp_path, monkeypatch, capfd
     for image, label in zip(data.test.images, data.test.labels.tolist(), strict=True):
         assert np.array_equal(image.flatten(), last[label])
     assert capfd.readouterr() == ("", "")
+
+
+def test_images_come_in_the_size_that_is_asked_for(tmp_path, monkeypatch):
+    images = {"data_batch_1": planar(20, 1), "test_batch": planar(10, 3)}
+    archive = tiny_archive(monkeypatch, "cifar10", images)
+    (tmp_path / SOURCES["cifar10"].filename).write_bytes(archive)
+    native, data = (
+        load_data(replace(config("cifar10", tmp_path), image_size=size)) for size in (None, 48)
+    )
+    assert data.test.images.shape == (10, 3, 48, 48)
+    assert torch.equal(data.test.images, resized(native.test, 48).images)
+    assert data.content != native.content
 
 
 def test_unpacked_files_are_read_from_a_folder_that_cannot_be_written(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import torch
 from symscape.config.groups import DataConfig
 from symscape.data.images import ImageSet, channel_stats, channels_last
 from symscape.data.load import load_data
+from symscape.data.resize import resized
 from symscape.errors import ConfigError
 from tests.data.folder.image_trees import config_of, make_tree
 
@@ -38,6 +39,23 @@ def test_digits_show_what_scikit_learn_has():
     nearest = torch.cdist(shrunk, known).argmin(1)
     assert torch.equal(torch.from_numpy(originals().target)[nearest], data.test.labels)
     assert data.train.images.max() == 255
+
+
+@pytest.mark.parametrize("size", [1, 8, 33])
+def test_digits_come_in_any_size_with_a_content_key_of_their_own(size):
+    native, data = load_data(digits()), load_data(digits(image_size=size))
+    for part, other in ((data.train, native.train), (data.val, native.val)):
+        assert part.images.shape == (len(other), 1, size, size)
+        assert torch.equal(part.labels, other.labels)
+        assert torch.equal(part.images, resized(other, size).images)
+    assert data.content != native.content
+    assert data.mean != native.mean
+
+
+def test_the_size_that_a_set_has_changes_nothing():
+    native, data = load_data(digits()), load_data(digits(image_size=32))
+    assert torch.equal(data.train.images, native.train.images)
+    assert data.content == native.content
 
 
 def test_no_image_is_in_two_parts():

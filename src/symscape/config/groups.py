@@ -108,7 +108,8 @@ class DataConfig:
     """Folder of decoded images (data=folder); null: `.symscape-cache` beside the images, or the
     user's cache folder where nothing can be written there."""
     image_size: int | None = None
-    """Resize images of a folder to this height and width; null: they must agree already."""
+    """Resize all images to this height and width, once: bilinear, averaging where they shrink;
+    null: as the data set has them (32 x 32; those of a folder must agree)."""
     augment: Any = False
     """false, true (= standard) or the name of an augmentation."""
     val_fraction: float = 0.1

@@ -11,9 +11,12 @@ from torch import Tensor
 
 from symscape.data.augment import apply, check_policy, draw
 from symscape.data.images import ImageSet
+from symscape.stopping import safe_point
 
 RESIDENT_SHARE = 0.5
 """Of the free memory of a device: the most that an image set may take."""
+BLOCK = 1 << 28
+"""Bytes that move to a device at a time."""
 
 _residents: WeakKeyDictionary[ImageSet, dict[torch.device, tuple[Tensor, Tensor]]]
 _residents = WeakKeyDictionary()
@@ -104,6 +107,7 @@ class Batches:
         images, labels = resident(self.images, self.device)
         order, epoch = self.order().to(images.device), self.epoch
         for step in range(len(self)):
+            safe_point()
             whole = order[step * self.batch_size : (step + 1) * self.batch_size]
             moves = draw(self.policy, len(whole), self._stream("augment", epoch, step))
             part = slice(*self._bounds(len(whole)))
@@ -158,8 +162,20 @@ def resident(images: ImageSet, device: torch.device) -> tuple[Tensor, Tensor]:
         size = images.images.numel()
         home = device if size <= RESIDENT_SHARE * free_memory(device) else images.images.device
         rows = images.images.permute(0, 2, 3, 1).flatten(1)
-        homes[device] = rows.to(home), images.labels.to(home)
+        homes[device] = moved(rows, home), images.labels.to(home)
     return homes[device]
+
+
+def moved(rows: Tensor, device: torch.device) -> Tensor:
+    """Return images, uint8 (N, P), on a device; they stay where they are if they are there."""
+    if rows.device == device:
+        return rows
+    there = torch.empty_like(rows, device=device)
+    a_block = max(1, BLOCK // max(1, rows.shape[1]))
+    for source, target in zip(torch.split(rows, a_block), torch.split(there, a_block), strict=True):
+        safe_point()
+        target.copy_(source)
+    return there
 
 
 def free_memory(device: torch.device) -> float:

@@ -18,6 +18,7 @@ from symscape.data.images import ImageSet, channels_last
 from symscape.data.lock import exclusive
 from symscape.data.split import mixed_order
 from symscape.errors import SymscapeError
+from symscape.stopping import waited_for
 
 ROOT = "data/cifar"
 PATIENCE = 10.0
@@ -44,12 +45,18 @@ def load_cifar(name: str, root: str | None) -> tuple[ImageSet, ImageSet, tuple[s
 def read_or_fetch(name: str, folder: Path) -> tuple[Any, Any]:
     """Return torchvision's two parts; the folder is written to only where files are missing."""
     source = SOURCES[name]
+
+    def read(**how: bool) -> tuple[Any, Any]:
+        return source(folder, train=True, **how), source(folder, train=False)
+
     try:
-        return source(folder, train=True), source(folder, train=False)
+        return waited_for(read)
     except RuntimeError:  # Missing or damaged: fetched again, or unpacked again from the archive.
         folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder), patience(PATIENCE), notice(name, folder), quiet():
-        return source(folder, train=True, download=True), source(folder, train=False)
+        # After a signal it goes on without the lock until the process ends. What it leaves, cut or
+        # written by two, has another md5 sum, and is fetched again.
+        return waited_for(lambda: read(download=True))
 
 
 def mixed(source: Any) -> ImageSet:

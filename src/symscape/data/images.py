@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symscape.stopping import safe_point
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
@@ -73,6 +75,7 @@ def channel_stats(
     total = torch.zeros(images.shape[1], dtype=torch.int64)
     squares = torch.zeros_like(total)
     for part in torch.split(images, max(1, block // images[0].numel())):
+        safe_point()
         counts = channel_histograms(part)
         levels = torch.arange(256)
         total += (counts * levels).sum(1)

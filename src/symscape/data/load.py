@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import hashlib
 
+import torch
+
 from symscape.config.groups import DataConfig
 from symscape.data.augment import check_policy
 from symscape.data.images import ImageData, ImageSet, channel_stats
+from symscape.data.resize import resized
 from symscape.data.split import held_out
 from symscape.errors import ConfigError
+from symscape.stopping import safe_point
+
+BLOCK = 1 << 26
+"""Bytes hashed at a time."""
 
 
 def load_data(config: DataConfig) -> ImageData:
@@ -34,7 +41,11 @@ def load_data(config: DataConfig) -> ImageData:
 
 
 def load_parts(config: DataConfig) -> tuple[ImageSet, ImageSet, tuple[str, ...], str]:
-    """Return the training part, the test part, the class names and the content key."""
+    """Return the training part, the test part, the class names and the content key.
+
+    Images are `data.image_size` pixels high and wide, and the key is of those images; a folder's,
+    which are resized when they are decoded, have the key of their files.
+    """
     # Each branch imports its own: scikit-learn and torchvision take seconds.
     if config.name == "folder":
         from symscape.data.folder.load import load_folder
@@ -43,18 +54,22 @@ def load_parts(config: DataConfig) -> tuple[ImageSet, ImageSet, tuple[str, ...],
     if config.name == "digits":
         from symscape.data.digits import load_digits
 
-        parts = load_digits()
+        train, test, classes = load_digits()
     else:
         from symscape.data.cifar import load_cifar
 
-        parts = load_cifar(config.name, config.root)
-    return *parts, pixel_key(*parts[:2])
+        train, test, classes = load_cifar(config.name, config.root)
+    if config.image_size:
+        train, test = resized(train, config.image_size), resized(test, config.image_size)
+    return train, test, classes, pixel_key(train, test)
 
 
 def pixel_key(*parts: ImageSet) -> str:
     """Return a sha256 of the pixels and labels of all parts (1.5 GB/s)."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.images.permute(0, 2, 3, 1).contiguous().numpy().data)
+        for block in torch.split(part.images.permute(0, 2, 3, 1).flatten(), BLOCK):
+            safe_point()
+            digest.update(block.numpy().data)
         digest.update(part.labels.numpy().data)
     return digest.hexdigest()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+from symscape.stopping import PAUSE, safe_point
 
 
 @contextmanager
@@ -17,5 +21,16 @@ def exclusive(folder: Path) -> Iterator[None]:
     on file systems that do not lock across machines.
     """
     with (folder / ".lock").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        while not taken(handle):
+            safe_point()
+            time.sleep(PAUSE)
         yield
+
+
+def taken(handle: IO[str]) -> bool:
+    """Take the lock of a file, unless another process holds it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -68,6 +68,11 @@ def test_image_size_resizes_and_has_a_cache_of_its_own(tree):
     assert small.train.images.shape[2:] == (4, 4)
     assert large.train.images.shape[2:] == (9, 9)
     assert small.content == large.content
+    black = np.zeros((3, 4, 4), np.uint8)
+    paths = [path for path in tree.glob("train/*/*.png") if path.name != "big.png"]
+    pictures = [Image.open(path).resize((4, 4), Image.Resampling.BILINEAR) for path in paths]
+    wanted = [np.asarray(picture).transpose(2, 0, 1) for picture in pictures]
+    assert as_set(small.train.images.numpy()) == as_set(np.stack([black, *wanted]))
 
 
 def test_more_images_than_one_process_decodes(tmp_path):

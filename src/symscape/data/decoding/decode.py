@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import io
 import marshal
-import signal
 import sys
 import warnings
 
 from PIL import Image, UnidentifiedImageError
+
+from symscape.stopping import safe_point
 
 GREY = ("1", "L", "LA")
 DEEP = ("I", "F")
@@ -52,6 +53,7 @@ def decode_all(files: list[bytes], image_size: int | None) -> list[Decoded] | tu
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow remarks on metadata, which nobody reads here.
         for data in files:
+            safe_point()
             try:
                 decoded.append(decode(data, image_size))
             except ValueError as error:
@@ -64,7 +66,6 @@ def main() -> None:
 
     marshal carries plain bytes and numbers between the two; unlike pickle it cannot run code.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle.
     while True:
         try:
             files, image_size = marshal.load(sys.stdin.buffer)

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import marshal
 import os
+import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import IO, cast
 
 from symscape.data.decoding.decode import Decoded, decode_all
 from symscape.errors import SymscapeError
+from symscape.stopping import PAUSE, SIGNALS, safe_point
 
 INLINE = 4
 """Chunks decoded here before processes are worth their start."""
@@ -32,7 +35,7 @@ Answer = list[Decoded] | tuple[int, str]
 
 def decode_chunks(
     chunks: Iterable[Chunk], image_size: int | None
-) -> Iterator[tuple[Chunk, list[Decoded]]]:
+) -> Generator[tuple[Chunk, list[Decoded]], None, None]:
     """Yield each chunk of (path, file bytes) with its decoded images, in order.
 
     Raises:
@@ -49,9 +52,17 @@ def decode_chunks(
             waiting.append((chunk, processes.submit(chunk)))
             if len(waiting) > 3 * processes.count:  # Bounds the memory.
                 done, answer = waiting.popleft()
-                yield done, whole(done, answer.result())
+                yield done, whole(done, result_of(answer))
         for done, answer in waiting:
-            yield done, whole(done, answer.result())
+            yield done, whole(done, result_of(answer))
+
+
+def result_of(answer: Future[Answer]) -> Answer:
+    """Wait for an answer, between which and the last one there may be many large images."""
+    while not answer.done():
+        safe_point()
+        wait((answer,), timeout=PAUSE)
+    return answer.result()
 
 
 def whole(chunk: Chunk, answer: Answer) -> list[Decoded]:
@@ -63,7 +74,7 @@ def whole(chunk: Chunk, answer: Answer) -> list[Decoded]:
 
 
 class Processes:
-    """Decoding processes, a thread each that feeds it."""
+    """Decoding processes, a thread each that feeds it; an error in the block kills them."""
 
     def __init__(self, image_size: int | None) -> None:
         self.image_size = image_size
@@ -94,10 +105,13 @@ class Processes:
     def __enter__(self) -> Processes:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for child in self.children if kind else ():
+            child.kill()  # What it decodes is not needed any more.
         self.threads.shutdown(cancel_futures=True)
         for child in self.children:
-            cast(IO[bytes], child.stdin).close()  # Its end is the sign to stop.
+            with suppress(OSError):  # A killed one does not take what is left in the pipe.
+                cast(IO[bytes], child.stdin).close()  # Its end is the sign to stop.
             cast(IO[bytes], child.stdout).close()
             child.wait()
 
@@ -108,11 +122,19 @@ def cores() -> int:
 
 
 def start() -> subprocess.Popen[bytes]:
-    """Start one decoding process, which finds the same packages as this one."""
+    """Start one decoding process, which finds the same packages as this one.
+
+    It never sees a signal, for those are its parent's to handle: it inherits what this thread
+    blocks. The parent's end closes the pipes, which ends it.
+    """
     paths = os.pathsep.join(path for path in sys.path if path)
-    return subprocess.Popen(
-        [sys.executable, "-m", "symscape.data.decoding.decode"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": paths},
-    )
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "symscape.data.decoding.decode"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -9,6 +9,7 @@ Standard library alone: a finished run is recognised without loading torch.
 from __future__ import annotations
 
 import hashlib
+import io
 import lzma
 import os
 import stat
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from symscape.data.folder.layout import SPLITS, Layout, is_ignored
 from symscape.errors import SymscapeError
+from symscape.stopping import safe_point, waited_for
 
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError)
 UNSUPPORTED = (RuntimeError, NotImplementedError)
@@ -56,7 +58,10 @@ class Archive:
         layout.classes()
 
     def _read_tar(self, places: Places) -> Iterator[tuple[str, bytes]]:
-        with tarfile.open(self.root, "r|*") as archive:
+        with (
+            Stoppable(self.root.open("rb", buffering=0)) as file,
+            tarfile.open(self.root, "r|*", file) as archive,
+        ):
             for member in archive:
                 if not (member.isfile() or member.isdir()):
                     places.refuse(member.name, "a link or a device")
@@ -65,15 +70,29 @@ class Archive:
                     yield path, data.read()
 
     def _read_zip(self, places: Places) -> Iterator[tuple[str, bytes]]:
-        with zipfile.ZipFile(self.root) as archive:
+        # The list of a million members takes ten seconds to read.
+        with waited_for(lambda: zipfile.ZipFile(self.root)) as archive:
             members = []
             for member in archive.infolist():
+                safe_point()
                 if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
                     places.refuse(member.filename, "a link or a device")
                 members.append((places.of(member.filename, member.is_dir()), member))
             places.layout.classes()
             places.layout.total = sum(path is not None for path, _ in members)
-            yield from ((path, archive.read(member)) for path, member in members if path)
+            for path, member in members:
+                safe_point()
+                if path:
+                    yield path, archive.read(member)
+
+
+class Stoppable(io.BufferedReader):
+    """A file whose reading a signal may end: also where large members are passed over."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next bytes; tarfile asks for 10 kB at a time."""
+        safe_point()
+        return super().read(size)
 
 
 class Places:

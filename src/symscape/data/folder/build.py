@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -39,9 +39,10 @@ def build(config: DataConfig) -> str:
         if known and cached(config, known).exists():
             return known
         cache.sweep(place)
-        with Spool(place, str(config.root), config.image_size) as spool:
-            layout = Layout(str(config.root))
-            spool.fill(chunks(shown(source.read(layout), layout)))
+        layout = Layout(str(config.root))
+        files = shown(source.read(layout), layout)
+        with Spool(place, str(config.root), config.image_size) as spool, closing(files):
+            spool.fill(chunks(files))
             key = combine(spool.hashes)
             if not cached(config, key).exists():
                 with cache.draft(cached(config, key)) as folder:
@@ -64,7 +65,9 @@ def chunks(files: Iterable[tuple[str, bytes]]) -> Iterator[Chunk]:
         yield chunk
 
 
-def shown(files: Iterable[tuple[str, bytes]], layout: Layout) -> Iterator[tuple[str, bytes]]:
+def shown(
+    files: Iterable[tuple[str, bytes]], layout: Layout
+) -> Generator[tuple[str, bytes], None, None]:
     """Pass files on; a terminal sees how far they are."""
     columns = (TextColumn("decoding"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(file=sys.stderr)

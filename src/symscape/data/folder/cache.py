@@ -15,19 +15,22 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symscape.data.folder.keys import draft_prefix
 from symscape.errors import SymscapeError
+from symscape.stopping import safe_point
 
 INDEX = "index.json"
 FORMAT = 1
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 BLOCK = 1 << 22
 """Bytes hashed at a time."""
+SYNCED = 1 << 27
+"""Bytes written before the disk is waited for, which nothing can cut short."""
 
 
 @contextmanager
@@ -66,14 +69,22 @@ def write_array(
     np.lib.format.write_array_header_1_0(header, about)
     digest = hashlib.sha256(header.getvalue())
     with path.open("wb") as file:
-        file.write(header.getvalue())
+        synced = file.write(header.getvalue())
         for block in blocks:
+            safe_point()
             data = np.ascontiguousarray(block, dtype).data.cast("B")
             digest.update(data)
             file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-        return {"bytes": file.tell(), "sha256": digest.hexdigest()}
+            if file.tell() - synced > SYNCED:
+                synced = sync(file)
+        return {"bytes": sync(file), "sha256": digest.hexdigest()}
+
+
+def sync(file: IO[Any]) -> int:
+    """Wait until what was written is on the disk; return how many bytes that is."""
+    file.flush()
+    os.fsync(file.fileno())
+    return file.tell()
 
 
 def write_index(folder: Path, classes: tuple[str, ...], files: dict[str, dict[str, Any]]) -> None:
@@ -81,8 +92,7 @@ def write_index(folder: Path, classes: tuple[str, ...], files: dict[str, dict[st
     index = {"format": FORMAT, "classes": classes, "files": files}
     with (folder / INDEX).open("w") as file:
         json.dump(index, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)
 
 
 def read_cache(folder: Path) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
@@ -120,6 +130,7 @@ def file_hash(path: Path) -> str:
     digest, buffer = hashlib.sha256(), bytearray(BLOCK)
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):
+            safe_point()
             digest.update(memoryview(buffer)[:count])
     return digest.hexdigest()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -18,8 +19,8 @@ from symscape.data.folder.layout import SPLITS
 from symscape.data.split import mixed_order
 from symscape.errors import SymscapeError
 
-ROWS = 1024
-"""Images copied at a time when the final arrays are written."""
+BLOCK = 1 << 25
+"""Bytes of images copied at a time when the final arrays are written."""
 
 
 class Spool:
@@ -37,12 +38,14 @@ class Spool:
 
     def fill(self, chunks: Iterable[Chunk]) -> None:
         """Decode all files, hashing their bytes on the way."""
-        for chunk, images in decode_chunks(chunks, self.image_size):
-            for (path, data), (pixels, size, grey) in zip(chunk, images, strict=True):
-                self._check(path, size)
-                self.hashes[path] = hashlib.sha256(data).hexdigest()
-                self.grey &= grey
-                self.file.write(pixels)
+        # An error here ends the decoding processes here, not when its traceback is forgotten.
+        with closing(decode_chunks(chunks, self.image_size)) as decoded:
+            for chunk, images in decoded:
+                for (path, data), (pixels, size, grey) in zip(chunk, images, strict=True):
+                    self._check(path, size)
+                    self.hashes[path] = hashlib.sha256(data).hexdigest()
+                    self.grey &= grey
+                    self.file.write(pixels)
         self.file.flush()
 
     def pixels(self) -> NDArray[Any]:
@@ -71,18 +74,25 @@ def write_parts(folder: Path, spool: Spool, classes: tuple[str, ...]) -> None:
     """Write each part, sorted by path, then mixed: the source's order leaves no trace."""
     pixels = spool.pixels()
     position = {path: at for at, path in enumerate(spool.hashes)}
+    number = {name: at for at, name in enumerate(classes)}
     files = {}
     for split in SPLITS:
         paths = sorted(path for path in position if path.startswith(f"{split}/"))
-        labels = np.array([classes.index(path.split("/")[1]) for path in paths], dtype=np.int64)
+        labels = np.array([number[path.split("/")[1]] for path in paths], dtype=np.int64)
         order = mixed_order(labels)
         rows = np.array([position[path] for path in paths])[order]
-        blocks = (pixels[rows[at : at + ROWS]] for at in range(0, len(rows), ROWS))
         shape = (len(rows), *pixels.shape[1:])
         images, targets = f"{split}_images.npy", f"{split}_labels.npy"
-        files[images] = write_array(folder / images, shape, blocks, "<u1")
+        files[images] = write_array(folder / images, shape, picked(pixels, rows), "<u1")
         files[targets] = write_array(folder / targets, labels.shape, [labels[order]], "<i8")
     write_index(folder, classes, files)
+
+
+def picked(pixels: NDArray[Any], rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield the images at `rows`, BLOCK bytes at a time."""
+    a_block = max(1, BLOCK // pixels[0].size)
+    for at in range(0, len(rows), a_block):
+        yield pixels[rows[at : at + a_block]]
 
 
 def by(size: tuple[int, int]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from symscape.data.folder.layout import SPLITS, Layout, is_ignored
 from symscape.errors import SymscapeError
+from symscape.stopping import safe_point
 
 
 class Tree:
@@ -35,6 +36,7 @@ class Tree:
         with readable(self.root):
             files = self._listed(layout)
             for path, place in files:
+                safe_point()
                 yield path, Path(place).read_bytes()
 
     def _listed(self, layout: Layout) -> list[tuple[str, str]]:
@@ -53,6 +55,7 @@ class Tree:
                 name = f"{split}/{folder.name}"
                 yield name, folder
                 for entry in scan(folder.path) if folder.is_dir() else []:
+                    safe_point()
                     yield f"{name}/{entry.name}", entry
 
 
