@@ -14,40 +14,12 @@ from torch.nn import functional
 from symscape.config.groups import OptimizerConfig, SchedulerConfig
 from symscape.errors import SymscapeError
 from symscape.layers.factory import asymmetry
-from symscape.training.ranks.meeting import mean_over_ranks, sum_over_ranks
+from symscape.training.metrics import LossAndAccuracy
+from symscape.training.ranks.meeting import mean_over_ranks
 from symscape.training.schedule import learning_rate_factor
 
 # A look at the loss makes a GPU wait, so it is not at every step.
 STEPS_BETWEEN_CHECKS = 20
-
-
-class Tally:
-    """Mean loss and accuracy over the images of an epoch.
-
-    The sums are in float64, on the device, and over all ranks: who reads waits for both. Not by
-    torchmetrics: its MeanMetric (1.9) forgets the weights of ragged batches where its check for
-    NaN, which makes a GPU wait at every step, is off.
-    """
-
-    def __init__(self) -> None:
-        self.sums: Tensor | None = None
-        self.images = 0
-
-    def update(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Count a batch of n images: mean loss (), logits (n, classes), labels (n,)."""
-        correct = (logits.argmax(1) == labels).sum()
-        sums = torch.stack([loss.double() * len(labels), correct.double()])
-        self.sums = sums if self.sums is None else self.sums + sums
-        self.images += len(labels)
-
-    def read(self) -> tuple[float, float] | None:
-        """Return (mean loss, accuracy) since the last call; None where nothing was counted."""
-        if self.sums is None:
-            return None
-        count = self.sums.new_tensor([self.images])
-        loss, correct, images = sum_over_ranks(torch.cat([self.sums, count])).tolist()
-        self.sums, self.images = None, 0
-        return loss / images, correct / images
 
 
 class Classifier(pl.LightningModule):
@@ -74,11 +46,11 @@ class Classifier(pl.LightningModule):
         self.network = network
         self.optimizer_config, self.scheduler_config = optimizer, scheduler
         self.total_steps, self.penalty, self.weight = total_steps, penalty, weight
-        self.fit_tally, self.val_tally = Tally(), Tally()
+        self.train_metric, self.val_metric = LossAndAccuracy(), LossAndAccuracy()
 
     def training_step(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
         """Return the loss of a batch."""
-        loss = self._cross_entropy(self.fit_tally, batch)
+        loss = self._cross_entropy(self.train_metric, batch)
         if (weight := self.weight(step)) != 1:
             loss = loss * weight
         if step % STEPS_BETWEEN_CHECKS == 0:
@@ -87,15 +59,15 @@ class Classifier(pl.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """Count a batch in the validation metrics."""
-        self._cross_entropy(self.val_tally, batch)
+        self._cross_entropy(self.val_metric, batch)
 
-    def _cross_entropy(self, tally: Tally, batch: tuple[Tensor, Tensor]) -> Tensor:
+    def _cross_entropy(self, metric: LossAndAccuracy, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
         logits = self.network(images)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         # An empty part of a batch has no mean; a zero that depends on the logits stands for it.
         loss = functional.cross_entropy(logits, labels) if len(labels) else logits.sum()
-        tally.update(loss.detach(), logits.detach(), labels)
+        metric.update(loss, logits, labels)
         return loss
 
     def finish_epoch(self) -> tuple[tuple[float, float], tuple[float, float] | None]:
@@ -104,7 +76,7 @@ class Classifier(pl.LightningModule):
         Raises:
             SymscapeError: a loss or a weight is not finite.
         """
-        train, val = self.fit_tally.read(), self.val_tally.read()
+        train, val = _epoch_means(self.train_metric), _epoch_means(self.val_metric)
         assert train is not None
         for loss, _ in filter(None, (train, val)):
             self.check_finite(loss)
@@ -140,3 +112,12 @@ class Classifier(pl.LightningModule):
             sgd, lambda step: learning_rate_factor(step, self.total_steps, self.scheduler_config)
         )
         return {"optimizer": sgd, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def _epoch_means(metric: LossAndAccuracy) -> tuple[float, float] | None:
+    """Return (mean loss, accuracy) and begin anew; None where no batch came."""
+    if not metric.update_called:
+        return None
+    loss, accuracy = (float(mean) for mean in metric.compute())
+    metric.reset()
+    return loss, accuracy

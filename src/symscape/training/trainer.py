@@ -81,6 +81,8 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+        # Metrics of several ranks meet on the current GPU, which is theirs.
+        warnings.filterwarnings("ignore", message=r"barrier\(\): using the device")
         try:
             yield
         finally:

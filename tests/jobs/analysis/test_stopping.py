@@ -23,7 +23,8 @@ def line(root: Path) -> None:
 
 
 def path(root: Path) -> None:
-    interpolate(asking(root, along="trajectory", points=3, plane_points=3, only=FilterConfig(seed=0)))
+    only = FilterConfig(seed=0)
+    interpolate(asking(root, along="trajectory", points=3, plane_points=3, only=only))
 
 
 def curvature(root: Path) -> None:

@@ -136,16 +136,10 @@ def lost_ranks() -> Iterator[None]:
         raise LostRanksError(f"lost the other ranks ({str(error).splitlines()[0]})") from error
 
 
-def sum_over_ranks(value: Tensor) -> Tensor:
-    """Return the sum of a tensor over all ranks, on all of them; itself where there is one."""
+def mean_over_ranks(value: Tensor) -> Tensor:
+    """Return the mean of a tensor over all ranks, on all of them; itself where there is one."""
     if not distributed.is_initialized():
         return value
     total = value.clone()
     distributed.all_reduce(total)
-    return total
-
-
-def mean_over_ranks(value: Tensor) -> Tensor:
-    """Return the mean of a tensor over all ranks, on all of them; itself where there is one."""
-    ranks = distributed.get_world_size() if distributed.is_initialized() else 1
-    return sum_over_ranks(value) / ranks
+    return total / distributed.get_world_size()
