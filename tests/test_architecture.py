@@ -43,6 +43,7 @@ WITHIN = {
     "layers/folding": {"layers/folding"},
     "data/decoding": {"data/decoding"},
     "data/folder": {"data/folder", "data/decoding", "data/images", "data/lock", "data/split"},
+    "training/callbacks": {"training/callbacks", "training/module"},
     "training/ranks": {"training/ranks"},
     "training/loggers": {"training/loggers"},
     "plots/read": {"plots/read"},

@@ -130,5 +130,3 @@ def waited_for(work: Callable[[], T]) -> T:
     if errors:
         raise errors[0]
     return results[0]
-
-

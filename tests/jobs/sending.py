@@ -56,7 +56,7 @@ def at_file(patch: pytest.MonkeyPatch, k: int, number: int = signal.SIGTERM) -> 
 
     for module in ("files", "weights"):
         patch.setattr(f"symscape.runs.{module}.replacing", sending)
-    patch.setattr("symscape.training.checkpoint.replacing", sending)
+    patch.setattr("symscape.training.callbacks.checkpoint.replacing", sending)
     return seen
 
 

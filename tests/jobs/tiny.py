@@ -11,7 +11,7 @@ from symscape.config.train import TrainConfig
 from symscape.jobs.train.job import TrainResult
 from symscape.runs.find import weights_path
 from symscape.runs.weights import content_hash, read_weights
-from symscape.training.recorder import Recorder
+from symscape.training.callbacks.recorder import Recorder
 
 
 def tiny(root: Path, **changes: Any) -> TrainConfig:

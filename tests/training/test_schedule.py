@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symscape.config.groups import SchedulerConfig
-from symscape.training.recorder import trajectory_steps
+from symscape.training.callbacks.recorder import trajectory_steps
 from symscape.training.schedule import ONECYCLE_START, learning_rate_factor
 
 

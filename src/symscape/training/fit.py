@@ -14,12 +14,12 @@ from torch import nn
 
 from symscape.data.batches import Batches
 from symscape.models.build import build_network
-from symscape.training.checkpoint import LAST_CHECKPOINT, whole_checkpoint
+from symscape.training.callbacks.checkpoint import LAST_CHECKPOINT, whole_checkpoint
+from symscape.training.callbacks.progress import ProgressBar, epoch_line
+from symscape.training.callbacks.recorder import Follower, Recorder, trajectory_steps
 from symscape.training.loggers.run import Loggers
 from symscape.training.module import Classifier
 from symscape.training.plan import plan_network
-from symscape.training.progress import ProgressBar, epoch_line
-from symscape.training.recorder import Follower, Recorder, trajectory_steps
 from symscape.training.setup import Setup
 from symscape.training.trainer import make_trainer, one_line_errors, quiet
 

@@ -14,7 +14,11 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
 
 from symscape.errors import SymscapeError
-from symscape.training.checkpoint import LAST_CHECKPOINT, LastCheckpoint, PlainCheckpointIO
+from symscape.training.callbacks.checkpoint import (
+    LAST_CHECKPOINT,
+    LastCheckpoint,
+    PlainCheckpointIO,
+)
 from symscape.training.hardware import LIGHTNING_PRECISION
 from symscape.training.loggers.run import Loggers
 from symscape.training.ranks.strategy import Seats, ddp_strategy

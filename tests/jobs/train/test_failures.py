@@ -17,7 +17,7 @@ from symscape.runs.find import find_runs, open_run
 from symscape.runs.identity import identify
 from symscape.runs.lock import locked
 from symscape.runs.manifest import read_manifest
-from symscape.training.recorder import Recorder
+from symscape.training.callbacks.recorder import Recorder
 from tests.jobs.tiny import final_hash, stop_in_epoch, tiny
 
 

@@ -11,7 +11,7 @@ from symscape.jobs.train import job
 from symscape.jobs.train.job import train
 from symscape.runs.find import weights_path
 from symscape.runs.weights import read_weights
-from symscape.training.recorder import Recorder
+from symscape.training.callbacks.recorder import Recorder
 from tests.jobs.tiny import tiny
 
 

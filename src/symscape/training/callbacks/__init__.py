@@ -1,0 +1,1 @@
+"""What a run does along its way: progress, what it leaves behind, where it resumes."""
