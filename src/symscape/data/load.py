@@ -8,6 +8,7 @@ import torch
 
 from symscape.config.groups import DataConfig
 from symscape.data.augment import check_policy
+from symscape.data.content import content_key
 from symscape.data.images import ImageData, ImageSet, channel_stats
 from symscape.data.resize import resized
 from symscape.data.split import held_out
@@ -18,17 +19,21 @@ BLOCK = 1 << 26
 """Bytes hashed at a time."""
 
 
-def load_data(config: DataConfig) -> ImageData:
+def load_data(config: DataConfig, content: str | None = None) -> ImageData:
     """Load a data set and hold `data.val_fraction` of each class of its training part out.
 
     The held-out images are the same for every seed: they depend on the labels alone. They are the
     beginning of the training part, which is stored in an order made for this (see `split`), so
     both parts share its memory.
 
+    Args:
+        config: which data set, and where it is.
+        content: its content key, for whom has asked for it already.
+
     Raises:
         SymscapeError: the data cannot be had, or does not fit the config.
     """
-    train, test, classes, content = load_parts(config)
+    train, test, classes, pixels = load_parts(config, content or content_key(config))
     check_policy(config.augment, *train.images.shape[2:])
     cut = held_out(train.labels.numpy(), config.val_fraction)
     val, kept = train.subset(slice(cut)), train.subset(slice(cut, None))
@@ -37,11 +42,11 @@ def load_data(config: DataConfig) -> ImageData:
             "data.batch_size", config.batch_size, f"larger than the {len(kept)} training images"
         )
     mean, std = channel_stats(kept.images)
-    return ImageData(kept, val, test, classes, mean, std, content)
+    return ImageData(kept, val, test, classes, mean, std, pixels)
 
 
-def load_parts(config: DataConfig) -> tuple[ImageSet, ImageSet, tuple[str, ...], str]:
-    """Return the training part, the test part, the class names and the content key.
+def load_parts(config: DataConfig, content: str) -> tuple[ImageSet, ImageSet, tuple[str, ...], str]:
+    """Return the training part, the test part, the class names and the key of what is in them.
 
     Images are `data.image_size` pixels high and wide, and the key is of those images; a folder's,
     which are resized when they are decoded, have the key of their files.
@@ -50,7 +55,7 @@ def load_parts(config: DataConfig) -> tuple[ImageSet, ImageSet, tuple[str, ...],
     if config.name == "folder":
         from symscape.data.folder.load import load_folder
 
-        return load_folder(config)
+        return load_folder(config, content)
     if config.name == "digits":
         from symscape.data.digits import load_digits
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from symscape.data.folder.load import load_folder
 from symscape.data.load import load_data
 from symscape.errors import ConfigError, SymscapeError
 from tests.data.folder.image_trees import config_of, make_tree, pack, read_pixels
@@ -172,7 +171,7 @@ def test_the_order_of_files_leaves_no_trace(tree, tmp_path):
     with tarfile.open(tmp_path / "backwards.tar", "w") as out:
         for path in reversed(paths):
             out.add(path, path.relative_to(tree))
-    one = load_folder(config_of(tree))
-    two = load_folder(config_of(tmp_path / "backwards.tar", cache=str(tmp_path / "c")))
-    assert one[3] == two[3]
-    assert np.array_equal(one[0].images, two[0].images)
+    one = load_data(config_of(tree))
+    two = load_data(config_of(tmp_path / "backwards.tar", cache=str(tmp_path / "c")))
+    assert one.content == two.content
+    assert np.array_equal(one.train.images, two.train.images)

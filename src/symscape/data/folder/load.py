@@ -7,20 +7,19 @@ import torch
 from symscape.config.groups import DataConfig
 from symscape.data.folder import cache
 from symscape.data.folder.build import build, cached
-from symscape.data.folder.content import folder_key
 from symscape.data.folder.layout import SPLITS
 from symscape.data.images import ImageSet, channels_last
 
 
-def load_folder(config: DataConfig) -> tuple[ImageSet, ImageSet, tuple[str, ...], str]:
+def load_folder(config: DataConfig, key: str) -> tuple[ImageSet, ImageSet, tuple[str, ...], str]:
     """Return the training images, the test images, the class names and the content key.
 
-    The tensors are mapped from the cache: memory is used as pages are read, and given back.
+    Where the images of `key` are not in the cache they are decoded, with the key that they have
+    now. The tensors are mapped from the cache: memory is used as pages are read, and given back.
 
     Raises:
         SymscapeError: the source is malformed, an image broken, the cache damaged or unwritable.
     """
-    key = folder_key(config)
     if not cached(config, key).exists():
         key = build(config)
     arrays, classes = cache.read_cache(cached(config, key))

@@ -98,7 +98,7 @@ def _take_part(config: TrainConfig, meeting: Meeting, order: dict[str, Any]) -> 
     from symscape.training.hardware import Hardware
     from symscape.training.setup import Setup
 
-    data = load_data(config.data)
+    data = load_data(config.data, order["content"])
     if data.content != order["pixels"]:
         raise SymscapeError("the images are not those of the first rank")
     identity, hardware = identify(config, order["content"]), Hardware(**order["hardware"])

@@ -84,7 +84,7 @@ def _checked(config: TrainConfig, identity: Identity, before: Manifest | None) -
 
     hardware = resolve_hardware(config.trainer, before.resolved if before else {})
     check_ranks(config, hardware)
-    data = load_data(config.data)
+    data = load_data(config.data, identity.content)
     if before and before.data and before.data["content"] != data.content:
         raise SymscapeError(
             f"{identity.folder}: it began with other images; force=true trains anew"
