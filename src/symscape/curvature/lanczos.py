@@ -48,18 +48,16 @@ def largest_eigenvalues(
 ) -> Eigenvalues:
     """Return the `count` eigenvalues of largest size.
 
-    Cost: at most `max_products` products and O(n m) a step for the orthogonalisation.
+    Cost: at most `max_products` products, and O(n m) a step for the orthogonalisation.
 
     Args:
         operator: symmetric.
         count: at most the dimension.
-        like: a tensor of the type and on the device of the vectors.
-        tolerance: of the residuals. The errors of the values are smaller, about residual^2 over
-            the relative gap; but the gap to a neighbour that has not shown itself is not known,
-            so that smaller bound is not trusted.
+        like: of the vectors' type and device.
+        tolerance: of the residuals. (Errors are about residual^2 / gap, but gaps are not known.)
         max_products: after which to stop, not converged.
         seed: of the start vector.
-        basis_bytes: memory for the basis, which restarts when it is full.
+        basis_bytes: for the basis, which restarts when it is full.
         report: called after every product with the number of products and the largest residual.
 
     Raises:

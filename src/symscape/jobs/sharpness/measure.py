@@ -5,17 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from symscape.config.sharpness import SharpnessConfig
-from symscape.curvature.ascent import random_ascent, worst_case
-from symscape.curvature.density import spectral_density
 from symscape.curvature.hessian import MICRO_BATCH, Hessian
-from symscape.curvature.lanczos import largest_eigenvalues
 from symscape.curvature.subspaces import (
     Restricted,
     choose_bases,
@@ -23,17 +19,16 @@ from symscape.curvature.subspaces import (
     kernel_labels,
     scaling,
 )
-from symscape.curvature.trace import hutch_plus_plus
-from symscape.errors import ConfigError, SymscapeError
+from symscape.errors import SymscapeError
 from symscape.jobs.analysis.images import images_of, some
 from symscape.jobs.analysis.progress import Steps
+from symscape.jobs.sharpness.quantities import QUANTITIES
 from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
 from symscape.layers.folding.ties import Labels
 from symscape.models.build import build_network
 from symscape.runs.find import Run, kept_weights, load_at
 from symscape.runs.results import SharpnessResult, jsonable
 from symscape.runs.subjects import refer
-from symscape.stopping import safe_point
 from symscape.training.hardware import Hardware
 from symscape.training.schedule import learning_rate_factor
 from symscape.training.setup import make_batches
@@ -146,63 +141,11 @@ class CurvatureMeasure:
             if space.dimension:  # A network without constraint has no complement.
                 begin = time.perf_counter()
                 steps.about(f"{subspace} {scale} {quantity}")
-                entries = self._quantity(quantity, hessian, space, steps)
+                entries = QUANTITIES[quantity](self.config, hessian, space, steps.about)
                 seconds = round(time.perf_counter() - begin, 3)
                 found[quantity] = jsonable(entries) | {"seconds": seconds}
             steps.tick()
         return found
-
-    def _quantity(
-        self, quantity: str, hessian: Hessian, space: Restricted, steps: Steps
-    ) -> dict[str, Any]:
-        config, like = self.config, hessian.point()
-        title = f"{quantity}:"
-        if quantity == "eigenvalues":
-            if config.k > space.dimension:
-                limit = f"the subspace has {space.dimension} dimensions"
-                raise ConfigError("k", config.k, limit)
-            values = largest_eigenvalues(
-                space,
-                config.k,
-                like=like,
-                tolerance=config.tolerance,
-                max_products=config.max_products,
-                seed=config.seed,
-                report=lambda n, r: steps.about(f"{title} {n} products, residual {r:.1e}"),
-            )
-            return {key: value for key, value in vars(values).items() if key != "vectors"}
-        if quantity == "trace":
-            trace = hutch_plus_plus(
-                space,
-                config.trace_products,
-                like=like,
-                seed=config.seed,
-                report=lambda n: steps.about(f"{title} {n} of {config.trace_products} products"),
-            )
-            return asdict(trace)
-        if quantity == "density":
-            density = spectral_density(
-                space,
-                like=like,
-                seed=config.seed,
-                report=lambda n: steps.about(f"{title} {n} products"),
-            )
-            return asdict(density)
-        if quantity == "random_ascent":
-            ascent = random_ascent(
-                hessian,
-                space,
-                config.epsilons,
-                draws=config.draws,
-                seed=config.seed,
-                tick=safe_point,
-            )
-            return asdict(ascent)
-        balls = [
-            worst_case(hessian, space, radius, seed=config.seed, tick=safe_point)
-            for radius in config.radii
-        ]
-        return {"balls": [asdict(ball) for ball in balls]}
 
 
 def _constrained(run: Run) -> nn.Module:

@@ -143,10 +143,10 @@ def _compiled_for(geometry: Geometry) -> dict[str, Any]:
     return {
         "labels": sum(geometry.labels, ()),
         "rows": geometry.kernel_size[0],
-        "columns": geometry.kernel_size[1],
+        "cols": geometry.kernel_size[1],
         "stride": geometry.stride,
         "above": geometry.padding[0],
-        "before": geometry.padding[1],
+        "aside": geometry.padding[1],
         # Stages hold the taps of all orbits in shared memory, which large kernels exceed.
         "num_stages": 1,
         # What Triton's default is depends on its version and on the environment.

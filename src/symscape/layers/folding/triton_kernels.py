@@ -6,7 +6,7 @@ to the type of the images before a product, which accumulates in float32.
 
 Arguments: x (N, H, W, I), u (O, d, I), y and g (N, H', W', O), all contiguous; pixels, N * H' * W';
 sizes, (H, W, H', W'); inputs, I; filters, O; orbits, d; labels, the orbit of each tap, row by row;
-rows and columns of taps; above and before, the zeros that pad the image there; `of_` lengths of
+rows and cols, of taps; above and aside, the zeros that pad the image; `of_`, lengths of
 tiles, powers of 2 and 16 at least.
 
 Only operations that are built into the language are used, none that are Triton functions
@@ -33,22 +33,22 @@ def _folded(
     orbit: tl.constexpr,
     labels: tl.constexpr,
     rows: tl.constexpr,
-    columns: tl.constexpr,
+    cols: tl.constexpr,
     stride: tl.constexpr,
     above: tl.constexpr,
-    before: tl.constexpr,
+    aside: tl.constexpr,
 ) -> tl.tensor:
     """Return the fold of pixels p and channels i for one orbit, as a tile of p x i."""
     height, width, out_height, out_width = sizes
     image = p // (out_height * out_width)
     top = p // out_width % out_height * stride - above
-    left = p % out_width * stride - before
+    left = p % out_width * stride - aside
     # A batch may have more elements than 32 bits count.
     corner = x + ((image.to(tl.int64) * height + top) * width + left)[:, None] * inputs + i[None, :]
     total = tl.full((p.shape[0], i.shape[0]), 0.0, tl.float32)
     for row in tl.static_range(rows):
-        for column in tl.static_range(columns):
-            if labels[row * columns + column] == orbit:
+        for column in tl.static_range(cols):
+            if labels[row * cols + column] == orbit:
                 tall = (top >= -row) & (top < height - row)
                 wide = (left >= -column) & (left < width - column)
                 met = (tall & wide & (p < pixels))[:, None] & (i < inputs)[None, :]
@@ -70,10 +70,10 @@ def product(
     orbits: tl.constexpr,
     labels: tl.constexpr,
     rows: tl.constexpr,
-    columns: tl.constexpr,
+    cols: tl.constexpr,
     stride: tl.constexpr,
     above: tl.constexpr,
-    before: tl.constexpr,
+    aside: tl.constexpr,
     biased: tl.constexpr,
     of_pixels: tl.constexpr,
     of_filters: tl.constexpr,
@@ -90,7 +90,7 @@ def product(
         there = (i < inputs)[:, None] & (o < filters)[None, :]
         for orbit in tl.static_range(orbits):
             folded = _folded(
-                x, p, i, pixels, sizes, inputs, orbit, labels, rows, columns, stride, above, before
+                x, p, i, pixels, sizes, inputs, orbit, labels, rows, cols, stride, above, aside
             )
             where = (o[None, :] * orbits + orbit) * inputs + i[:, None]
             values = tl.load(u + where, mask=there, other=0.0)
@@ -114,10 +114,10 @@ def gradient(
     orbits: tl.constexpr,
     labels: tl.constexpr,
     rows: tl.constexpr,
-    columns: tl.constexpr,
+    cols: tl.constexpr,
     stride: tl.constexpr,
     above: tl.constexpr,
-    before: tl.constexpr,
+    aside: tl.constexpr,
     of_pixels: tl.constexpr,
     of_filters: tl.constexpr,
     of_inputs: tl.constexpr,
@@ -139,19 +139,7 @@ def gradient(
             for start in range(first, first + share, of_pixels):
                 p = start + tl.arange(0, of_pixels)
                 folded = _folded(
-                    x,
-                    p,
-                    i,
-                    pixels,
-                    sizes,
-                    inputs,
-                    orbit,
-                    labels,
-                    rows,
-                    columns,
-                    stride,
-                    above,
-                    before,
+                    x, p, i, pixels, sizes, inputs, orbit, labels, rows, cols, stride, above, aside
                 )
                 there = (o < filters)[:, None] & (p < pixels)[None, :]
                 where = p.to(tl.int64)[None, :] * filters + o[:, None]
