@@ -19,7 +19,7 @@ from symscape.data.folder.layout import SPLITS
 from symscape.data.split import mixed_order
 from symscape.errors import SymscapeError
 
-BLOCK = 1 << 25
+BLOCK = 1 << 22
 """Bytes of images copied at a time when the final arrays are written."""
 
 
