@@ -16,8 +16,8 @@ from symscape.layers.evaluation import for_evaluation
 from symscape.layers.factory import ConvFactory
 from symscape.layers.strided import StridedPointwise, convolve, sound
 
-# Each dies with `plain`, which takes the cure away, where oneDNN has the fault (AVX512): the heap is
-# checked, and two threads share an odd number of images.
+# Each dies with `plain`, which takes the cure away, where oneDNN has the fault (AVX512): the heap
+# is checked, and two threads share an odd number of images.
 CHILD = """
 import symscape
 import sys

@@ -74,7 +74,8 @@ def _module(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
 
 def _plain(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
     return (
-        type(module) in (nn.Conv2d, StridedPointwise)
+        isinstance(module, nn.Conv2d)
+        and type(module) in (nn.Conv2d, StridedPointwise)
         and module.padding_mode == "zeros"
         and not isinstance(module.padding, str)
     )

@@ -24,7 +24,7 @@ def convolve(
     weight: Tensor,
     bias: Tensor | None,
     stride: Sequence[int],
-    padding: Sequence[int],
+    padding: Sequence[int] | str,
     dilation: Sequence[int],
     groups: int,
 ) -> Tensor:
