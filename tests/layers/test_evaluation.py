@@ -12,9 +12,16 @@ from symscape.layers import evaluation
 from symscape.layers.effective import effective_network
 from symscape.layers.evaluation import for_evaluation
 from symscape.layers.factory import ConvFactory, initialise
+from symscape.layers.folding import costs
 from symscape.layers.folding.ties import tied_taps
 from symscape.models.build import build_network
 from symscape.symmetry.groups import Symmetry
+
+
+@pytest.fixture(autouse=True)
+def one_kind_of_cpu(monkeypatch) -> None:
+    """What folds is asserted for one kind, on every machine."""
+    monkeypatch.setattr(costs, "processor", lambda: "avx512_bf16")
 
 
 def plain(name: str, seed: int = 0) -> nn.Module:

@@ -6,10 +6,17 @@ import pytest
 import torch
 
 from symscape.config.groups import ModelConfig, SymmetryConfig
+from symscape.layers.folding import costs
 from symscape.layers.plan import apply_plan, make_plan
 from symscape.models.build import build_network
 
 BATCH = (128, 3, 32, 32)
+
+
+@pytest.fixture(autouse=True)
+def one_kind_of_cpu(monkeypatch) -> None:
+    """What folds is asserted for one kind, on every machine."""
+    monkeypatch.setattr(costs, "processor", lambda: "avx512_bf16")
 
 
 def network(model: str = "resnet18", **symmetry) -> torch.nn.Module:

@@ -23,6 +23,7 @@ from symscape.layers.folding.fold import folded_conv2d
 from symscape.layers.folding.geometry import Geometry as Fold
 from symscape.layers.folding.ties import Labels, geometry_of, orbit_means
 from symscape.layers.rewriting import affine_of, rewritten
+from symscape.layers.strided import thinned
 
 Geometry = tuple[list[int], list[int], list[int], int]
 """Stride, padding, dilation and groups."""
@@ -129,7 +130,9 @@ class _Merged(nn.Module):
         if (fold := self._fold_of(x)) is not None:
             y = folded_conv2d(x, orbit_means(weight, fold.labels), fold)
             return y if bias is None else y + bias[:, None, None]
-        y = _Convolution.apply(x, weight, bias, self.geometry)
+        _, padding, dilation, groups = self.geometry
+        x, stride = thinned(x, weight, self.conv.stride, padding)
+        y = _Convolution.apply(x, weight, bias, (list(stride), padding, dilation, groups))
         return y
 
     def _fold_of(self, x: Tensor) -> Fold | None:

@@ -13,11 +13,11 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from symscape.layers.folding.fold import folded_conv2d
 from symscape.layers.folding.geometry import Geometry
 from symscape.layers.folding.taps import taps_last
+from symscape.layers.strided import convolve
 from symscape.symmetry.groups import KernelSize, Symmetry
 
 
@@ -115,9 +115,8 @@ class SymmetricConv2d(nn.Module):
             geometry = self.geometry((x.shape[-2], x.shape[-1]))
             y = folded_conv2d(x, self.orbit_values, geometry, self.groups)
             return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
-        return functional.conv2d(
-            x, self.weight, self.bias, self.stride, self.padding, 1, self.groups
-        )
+        stride = (self.stride, self.stride)
+        return convolve(x, self.weight, self.bias, stride, self.padding, (1, 1), self.groups)
 
     def plain(self) -> nn.Conv2d:
         """Return the nn.Conv2d that computes the same function, with tensors of its own."""

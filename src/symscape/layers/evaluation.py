@@ -11,12 +11,12 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from symscape.layers.folding.costs import WORTH, forward_cost
 from symscape.layers.folding.fold import evaluated_fold
 from symscape.layers.folding.ties import Seen, Ties, orbit_means, versions
 from symscape.layers.rewriting import affine_of, rewritten
+from symscape.layers.strided import convolve
 
 
 def for_evaluation(network: nn.Module, precision: str) -> nn.Module:
@@ -88,7 +88,7 @@ class _Evaluation(nn.Module):
         geometry = self.ties.geometry(x) if x.device.type == "cpu" else None
         sizes = (conv.in_channels, conv.out_channels, len(x), self.precision)
         if geometry is None or not forward_cost(geometry, *sizes) < WORTH:
-            return functional.conv2d(
+            return convolve(
                 x, made.kernel, made.bias, conv.stride, conv.padding, conv.dilation, conv.groups
             )
         if made.values is None:

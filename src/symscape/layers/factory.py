@@ -12,6 +12,7 @@ from torch import nn
 
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.parametrizations import PARAMETRIZATIONS, PenaltyConv2d
+from symscape.layers.strided import StridedPointwise
 from symscape.symmetry.groups import KernelSize, Symmetry
 
 VANILLA = Symmetry("vanilla")
@@ -43,7 +44,9 @@ class ConvFactory:
         """
         padding = (kernel_size[0] // 2, kernel_size[1] // 2)
         tied = int(self.symmetry.orbits(kernel_size).max()) + 1 < math.prod(kernel_size)
-        make: Callable[..., nn.Module] = nn.Conv2d
+        pointwise = math.prod(kernel_size) == 1
+        make: Callable[..., nn.Module]
+        make = StridedPointwise if pointwise and stride > 1 else nn.Conv2d
         if role in self.roles and tied:
             make = partial(PARAMETRIZATIONS[self.parametrization], self.symmetry)
         return make(

@@ -7,6 +7,8 @@ from typing import TypeGuard
 
 from torch import Tensor, fx, nn
 
+from symscape.layers.strided import StridedPointwise, sound
+
 Fuse = Callable[[nn.Conv2d, nn.BatchNorm2d | None], nn.Module]
 """Makes the module that stands for both; None where no BatchNorm follows."""
 
@@ -16,19 +18,22 @@ def rewritten(network: nn.Module, fuse: Fuse) -> nn.Module:
 
     Only convolutions with zeros around the image, and a norm that reads running statistics in eval
     mode and is alone in reading the convolution. A network that torch.fx cannot trace (control flow
-    that depends on values) is returned as it is: the same numbers, more slowly.
+    that depends on values) is returned as it is, but for convolutions that could fault
+    (`layers.strided`): the same numbers, more slowly.
 
     Args:
         network: in eval mode; later changes of its tensors are seen, of its modules not.
         fuse: makes the modules.
     """
     try:
-        traced = fx.symbolic_trace(network)
+        traced = fx.GraphModule(network, _Tracer().trace(network))
     except (TypeError, ValueError, RuntimeError):
-        return network
+        return sound(network)
     for node in list(traced.graph.nodes):
         conv = _module(traced, node)
         if not _plain(conv):
+            if conv is not None:  # Padding by name, for one.
+                traced.set_submodule(str(node.target), sound(conv))
             continue
         users = list(node.users)
         norm = _module(traced, users[0]) if len(users) == 1 else None
@@ -44,6 +49,12 @@ def rewritten(network: nn.Module, fuse: Fuse) -> nn.Module:
             traced.graph.erase_node(node)
     traced.recompile()
     return traced
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Keep a convolution of ours as whole as PyTorch's are."""
+        return isinstance(m, StridedPointwise) or super().is_leaf_module(m, module_qualified_name)
 
 
 def affine_of(norm: nn.BatchNorm2d, kernel: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -63,7 +74,8 @@ def _module(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
 
 def _plain(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
     return (
-        type(module) is nn.Conv2d
+        isinstance(module, nn.Conv2d)
+        and type(module) in (nn.Conv2d, StridedPointwise)
         and module.padding_mode == "zeros"
         and not isinstance(module.padding, str)
     )

@@ -14,13 +14,13 @@ from torch import nn
 from symscape.config.groups import TrainerConfig
 from symscape.config.train import TrainConfig
 from symscape.errors import ConfigError
+from symscape.layers.folding.processor import OTHER, processor
 
 # Lightning's names; bfloat16 keeps weights and sums in float32.
 LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float64": "64-true"}
 # glibc's numbers of what mallopt sets: the free memory that it keeps, and the size from which it
 # takes memory from the system.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-CPU_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Hardware:
     accelerator: str
     precision: str
     name: str
+    cpu: str = ""
+    """Its kind (`layers.folding.processor`), where it computes; empty on a GPU."""
 
     @property
     def device(self) -> torch.device:
@@ -87,7 +89,8 @@ def resolve_hardware(config: TrainerConfig, before: dict[str, str]) -> Hardware:
         _keep_memory()
     name = torch.cuda.get_device_name() if accelerator == "gpu" else _cpu_name()
     count = f"{config.ranks} x " if config.ranks > 1 else ""
-    return Hardware(accelerator, precision, f"{count}{name}")
+    kind = processor() if accelerator == "cpu" else ""
+    return Hardware(accelerator, precision, f"{count}{name}", kind)
 
 
 def check_ranks(config: TrainConfig, hardware: Hardware) -> None:
@@ -106,8 +109,7 @@ def check_ranks(config: TrainConfig, hardware: Hardware) -> None:
 def _native_bfloat16(accelerator: str) -> bool:
     if accelerator == "gpu":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return any(bool(capabilities.get(name)) for name in CPU_BFLOAT16)
+    return processor() != OTHER
 
 
 def _keep_memory() -> None:

@@ -49,27 +49,36 @@ def plan_network(
     plans = make_plan(network, batch, config.compute, hardware.precision, hardware.device.type)
     chosen = {plan.name: plan.compute for plan in plans}
     path = folder / "plan.json"
+    cpu = hardware.cpu
     if resumed and config.compute == "auto":
         # A run that began before there were plans has no file, and computed directly.
-        chosen = _read(path, chosen) if path.exists() else dict.fromkeys(chosen, "direct")
+        direct = dict.fromkeys(chosen, "direct")
+        cpu, chosen = _read(path, chosen) if path.exists() else (cpu, direct)
     apply_plan(network, chosen)
     if chosen and keep:
-        write_text(path, json.dumps(chosen, indent=2) + "\n")
+        write_text(path, json.dumps({"cpu": cpu, "layers": chosen}, indent=2) + "\n")
     if config.explain and keep:
         log.info(explained(plans, chosen))
 
 
-def _read(path: Path, expected: dict[str, str]) -> dict[str, str]:
+def _read(path: Path, expected: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the kind of CPU that a plan was made for, and how each layer computes.
+
+    A plan of an earlier version is the layers alone: its CPU is not known.
+    """
     try:
-        chosen: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        plan = kept if "layers" in kept else {"cpu": "", "layers": kept}
+        cpu: str = plan["cpu"]
+        chosen: dict[str, str] = plan["layers"]
         if chosen.keys() != expected.keys() or not set(chosen.values()) <= {"direct", "fold"}:
             raise ValueError("other layers or values")
-    except (ValueError, AttributeError, OSError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, OSError) as error:
         raise SymscapeError(
             f"{path}: damaged, or not a plan of this run ({error}); "
             "symmetry.compute=direct or fold goes on without it"
         ) from error
-    return chosen
+    return cpu, chosen
 
 
 def explained(plans: list[LayerPlan], chosen: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ from symscape.config.groups import SymmetryConfig
 from symscape.errors import ConfigError, SymscapeError
 from symscape.jobs.train import job
 from symscape.jobs.train.job import train
+from symscape.layers.folding.processor import processor
 from symscape.runs.find import weights_path
 from symscape.runs.weights import read_weights
 from symscape.training.callbacks.recorder import Recorder
@@ -44,7 +45,8 @@ def with_compute(config, compute, **more):
 def test_a_resumed_run_keeps_its_plan_to_the_bit(tmp_path, monkeypatch):
     whole = train(with_compute(tiny(tmp_path / "whole"), "fold"))
     chosen = json.loads((whole.folder / "plan.json").read_text())
-    assert len(chosen) == 19 and set(chosen.values()) == {"fold"}
+    assert len(chosen["layers"]) == 19 and set(chosen["layers"].values()) == {"fold"}
+    assert chosen["cpu"] == processor() == whole.manifest.resolved["cpu"]
     parted = with_compute(tiny(tmp_path / "parted"), "fold")
     interrupted(parted, monkeypatch)
     resumed = train(with_compute(parted, "auto"))
@@ -58,10 +60,21 @@ def test_a_run_from_before_plans_goes_on_directly(tmp_path, monkeypatch):
     folder = next(tmp_path.rglob("plan.json")).parent
     (folder / "plan.json").unlink()
     train(with_compute(config, "auto"))
-    assert set(json.loads((folder / "plan.json").read_text()).values()) == {"direct"}
+    kept = json.loads((folder / "plan.json").read_text())
+    assert set(kept["layers"].values()) == {"direct"}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"conv": "fold"}'])
+def test_a_plan_of_an_earlier_version_is_kept(tmp_path, monkeypatch):
+    config = with_compute(tiny(tmp_path), "fold")
+    interrupted(config, monkeypatch)
+    path = next(tmp_path.rglob("plan.json"))
+    layers = json.loads(path.read_text())["layers"]
+    path.write_text(json.dumps(layers))
+    train(with_compute(config, "auto"))
+    assert json.loads(path.read_text()) == {"cpu": "", "layers": layers}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"conv": "fold"}', '{"layers": []}'])
 def test_a_damaged_plan_is_one_line(tmp_path, monkeypatch, text):
     config = with_compute(tiny(tmp_path), "fold")
     interrupted(config, monkeypatch)
