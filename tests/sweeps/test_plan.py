@@ -1,17 +1,15 @@
 """What a sweep does without an engine: planning, counting, sharing."""
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from symscape.errors import ConfigError
 from symscape.runs.lock import BusyError
-from symscape.sweeps.job import Job, Outcome, perform
+from symscape.sweeps.job import Job, perform
 from symscape.sweeps.on_ray import Ray, Share, share_of
-from symscape.sweeps.plan import Plan, labels
-from symscape.sweeps.status import Status
+from symscape.sweeps.plan import labels
 from tests.jobs.study import copy_of
 from tests.smoke.door import TINY, call
 
@@ -76,28 +74,6 @@ def test_a_job_has_its_share_of_threads(tmp_path):
         os.environ.pop("OMP_NUM_THREADS")
         if variable is not None:
             os.environ["OMP_NUM_THREADS"] = variable
-
-
-def test_the_line_counts_jobs_and_guesses_the_rest(tmp_path):
-    jobs = []
-    for number in range(4):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        jobs.append(job(tmp_path, number, folder=folder, epochs=10))
-    (tmp_path / "3" / "metrics.csv").write_text("epoch\n" + "x\n" * 5)  # Resumed half-way.
-    status = Status(Plan([j.label for j in jobs], jobs, {9: Outcome("skipped")}))
-    assert status.line() == "0 done, 1 skipped, 0 running, 0 failed, 4 waiting"
-    jobs[0].log.parent.mkdir()
-    jobs[1].log.touch()
-    (tmp_path / "1" / "metrics.csv").write_text("epoch\n" + "x\n" * 5)
-    status.planned.outcomes[0] = Outcome("done", 0.5)
-    status.begin = time.perf_counter() - 30
-    # 1.5 runs in 30 seconds; half a run, one, and half a run are left.
-    assert status.line().startswith(
-        "1 done, 1 skipped, 1 running, 0 failed, 2 waiting, 0:00:40 left, seed=1 50%"
-    )
-    status.planned.outcomes[1] = Outcome("failed")
-    assert ", 1 failed, 2 waiting, 0:00:45 left" in status.line()
 
 
 def test_shares_of_gpus_and_cores():

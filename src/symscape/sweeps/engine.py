@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Protocol
 
+from symscape.stopping import safe_point
 from symscape.sweeps.job import Job, Outcome, perform
 
 Outcomes = Generator[tuple[Job, Outcome], None, None]
@@ -17,7 +18,8 @@ class Engine(Protocol):
         """Yield each job with its outcome when it has ended.
 
         Closing the generator, or an exception in it, ends the jobs that still run, resumably, and
-        leaves no process behind.
+        leaves no process behind. A signal that came takes effect within a second, or when the
+        batch that this process is at is done.
 
         Args:
             jobs: what to run.
@@ -34,4 +36,5 @@ class Serial:
     def run(self, jobs: Sequence[Job], of: int) -> Outcomes:
         """Yield each job with its outcome when it has ended."""
         for job in jobs:
+            safe_point()
             yield job, perform(job)

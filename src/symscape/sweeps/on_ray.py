@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from symscape.errors import ConfigError, SymscapeError, check_number
-from symscape.stopping import held
+from symscape.stopping import safe_point, stoppable
 from symscape.sweeps.engine import Outcomes
 from symscape.sweeps.job import Job, Outcome, perform
 
 # Results are a few numbers; Ray would set a third of the memory aside for them.
 OBJECT_STORE = 100 * 2**20
+BETWEEN_LOOKS = 1.0
+"""Seconds between two looks for a signal."""
 PATIENCE = 60.0
 """Seconds for jobs to end in order when the sweep is stopped."""
 SHORT_PATIENCE = 10.0
@@ -89,7 +91,7 @@ class Ray:
 
     def run(self, jobs: Sequence[Job], of: int) -> Outcomes:
         """Yield each job with its outcome when it has ended."""
-        with held():  # Ray also sets a handler of its own, which is taken back here.
+        with stoppable():  # Ray also sets a handler of its own, which is taken back here.
             ray = self._start()
         pending: dict[Any, Job] = {}
         try:
@@ -105,15 +107,14 @@ class Ray:
             for job in jobs:
                 pending[remote.remote(job, Path.cwd(), share.threads)] = job
             while pending:
-                with held():
-                    ended, _ = ray.wait(list(pending), timeout=1)
+                safe_point()
+                ended, _ = ray.wait(list(pending), timeout=BETWEEN_LOOKS)
                 for reference in ended:
                     job = pending.pop(reference)
                     yield job, _outcome(reference, job)
         finally:
-            with held():
-                _stop(list(pending))
-                _shut_down()
+            _stop(list(pending))
+            _shut_down()
 
     def _start(self) -> Any:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -136,12 +137,13 @@ class Ray:
 
 
 def _work(job: Job, folder: Path, threads: int) -> Outcome:
-    """Do a job in a process of Ray's."""
+    """Do a job in a process of Ray's, which asks it to stop by Ctrl-C, and counts on that end."""
     import ray
 
     os.chdir(folder)
     gpus = ",".join(map(str, ray.get_gpu_ids()))
-    return perform(job, place=f", GPU {gpus}" if gpus else "", threads=threads)
+    with stoppable():
+        return perform(job, place=f", GPU {gpus}" if gpus else "", threads=threads)
 
 
 def _outcome(reference: Any, job: Job) -> Outcome:

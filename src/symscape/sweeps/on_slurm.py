@@ -13,12 +13,13 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from symscape.errors import SymscapeError
 from symscape.runs.files import write_text
-from symscape.stopping import Interrupted, interruptible
+from symscape.stopping import safe_point, stoppable, waited_for
 from symscape.sweeps.engine import Outcomes
 from symscape.sweeps.job import Job, Outcome, perform
 
@@ -64,9 +65,12 @@ class Slurm:
         asked = time.monotonic()
         try:
             while pending:
+                safe_point()
                 states: Mapping[str, str] = {}
                 if time.monotonic() - asked > BETWEEN_QUESTIONS:
-                    states, asked = states_of(pending), time.monotonic()
+                    # Of another thread: Slurm takes minutes to say that it does not answer.
+                    states = waited_for(partial(states_of, dict(pending)))
+                    asked = time.monotonic()
                 for identity, job in list(pending.items()):
                     state = states.get(identity, "")
                     if outcome := read_outcome(job) or _lost(state):
@@ -113,9 +117,9 @@ def _work(job: Job, folder: Path, threads: int, requeues: int) -> None:
     os.chdir(folder)
     identity = _own_identity()
     try:
-        with interruptible():
+        with stoppable():  # Submitit's own handlers are back after it.
             outcome = perform(job, place=f", Slurm's job {identity}", threads=threads)
-    except (Interrupted, KeyboardInterrupt):
+    except KeyboardInterrupt:
         if not _still_wanted(identity):
             raise SystemExit(1) from None
         turns = int(os.environ.get("SLURM_RESTART_COUNT", "0")) + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from symscape.sweeps.job import Job
+from symscape.sweeps.pace import Pace, remaining
 from symscape.sweeps.plan import Plan
 
 STATES = ("done", "skipped", "elsewhere", "running", "failed", "waiting")
@@ -23,11 +24,12 @@ class Status:
 
     Args:
         planned: what is to do; who runs the jobs adds their outcomes.
+        clock: gives seconds.
     """
 
-    def __init__(self, planned: Plan) -> None:
-        self.planned, self.begin = planned, time.perf_counter()
-        self.first = {job.number: job.fraction() for job in planned.jobs}
+    def __init__(self, planned: Plan, clock: Callable[[], float] = time.monotonic) -> None:
+        self.planned, self.clock = planned, clock
+        self.paces = {job.number: Pace(job.fraction()) for job in planned.jobs}
 
     @property
     def unfinished(self) -> list[Job]:
@@ -42,22 +44,22 @@ class Status:
         counts |= {"running": len(running), "waiting": len(unfinished) - len(running)}
         always = ("done", "running", "failed", "waiting")
         parts = [f"{counts[s]} {s}" for s in STATES if counts[s] or s in always]
-        if left := self._left(running, unfinished):
-            parts.append(f"{left} left")
+        left = self._left(running, unfinished)
+        if left is not None:
+            parts.append(f"{clock(left)} left")
         if len(running) == 1:
-            parts.append(f"{running[0].label} {running[0].fraction():.0%}")
+            parts.append(f"{running[0].label} {self.paces[running[0].number].done:.0%}")
         return ", ".join(parts)
 
-    def _left(self, running: Sequence[Job], unfinished: Sequence[Job]) -> str:
-        """Return the time that the rest takes at the mean speed so far, all jobs alike."""
-        shares = {job.number: job.fraction() for job in running}
-        outcomes = self.planned.outcomes
-        ended = [n for n in self.first if n in outcomes and outcomes[n].state == "done"]
-        done = sum(shares[n] - self.first[n] for n in shares) + sum(
-            1 - self.first[n] for n in ended
-        )
-        rest = sum(1 - shares.get(job.number, self.first[job.number]) for job in unfinished)
-        return clock(rest * (time.perf_counter() - self.begin) / done) if done > 0 else ""
+    def _left(self, running: Sequence[Job], unfinished: Sequence[Job]) -> float | None:
+        now = self.clock()
+        for job in running:
+            self.paces[job.number].see(now, job.fraction())
+        for number, outcome in list(self.planned.outcomes.items()):
+            if outcome.state == "done":
+                self.paces[number].seconds = outcome.seconds
+        paces = list(self.paces.values())
+        return remaining(paces, [self.paces[job.number] for job in unfinished], now)
 
 
 def clock(seconds: float) -> str:

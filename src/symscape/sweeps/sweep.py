@@ -15,7 +15,7 @@ from symscape.config.sharpness import SharpnessConfig
 from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError
 from symscape.jobs.summary.means import write_summary
-from symscape.stopping import Interrupted, interruptible
+from symscape.stopping import Interrupted, stoppable
 from symscape.sweeps.engine import Engine
 from symscape.sweeps.job import Job, Outcome
 from symscape.sweeps.plan import Plan, Wish, plan
@@ -28,6 +28,7 @@ NOTES = {
 }
 
 
+@stoppable()
 def sweep(
     wishes: Sequence[Wish], engine: Engine, place: Path, *, continue_on_failure: bool = True
 ) -> list[float | None]:
@@ -101,11 +102,7 @@ def _run(planned: Plan, engine: Engine, of: int, continue_on_failure: bool) -> b
     """Run the jobs; return whether a signal ended it."""
     status = Status(planned)
     try:
-        with (
-            shown(status) as console,
-            interruptible(),
-            closing(engine.run(planned.jobs, of)) as ended,
-        ):
+        with shown(status) as console, closing(engine.run(planned.jobs, of)) as ended:
             console.print(f"{status.line()}; logs in {planned.jobs[0].log.parent}", markup=False)
             for job, outcome in ended:
                 planned.outcomes[job.number] = outcome

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ from symscape.runs.configs import config_text
 from symscape.runs.identity import Identity
 from symscape.runs.lock import locked
 from symscape.runs.manifest import now, read_manifest, write_manifest
-from symscape.stopping import STATUS, Interrupted, safe_point
+from symscape.stopping import STATUS, Interrupted, safe_point, waited_for
 from symscape.training.ranks.place import Place, given_place
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _meeting(place: Place) -> Meeting:
     """Processes that torchrun started meet once, and may train many runs."""
     from symscape.training.ranks.meeting import Meeting
 
-    return Meeting(place)
+    return waited_for(partial(Meeting, place))
 
 
 def _devices(config: TrainConfig, place: Place | None) -> int:
@@ -178,8 +178,8 @@ def _wait(ranks: list[Rank]) -> None:
     """Return when the first rank has ended, or another one has failed and all had time to see."""
     first, others = ranks[0], ranks[1:]
     while not _ended([first]) and not any(rank.process.poll() for rank in others):
-        time.sleep(PAUSE)
         safe_point()
+        time.sleep(PAUSE)
     _within(GRACE, lambda: _ended(ranks))
 
 

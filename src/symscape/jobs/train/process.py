@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from symscape.jobs.console import start_logging
 from symscape.jobs.train.run import TrainResult, train_run
 from symscape.runs.configs import parse_config
 from symscape.runs.identity import identify
-from symscape.stopping import STATUS, handling, stoppable
+from symscape.stopping import STATUS, Interrupted, handling, stoppable, waited_for
 from symscape.training.ranks.place import Place
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _lead(config: TrainConfig, meeting: Meeting) -> TrainResult:
         with meeting.connected(setup.hardware.accelerator):
             yield meeting.place
 
-    end: dict[str, Any] = {"error": "the first rank was stopped"}
+    end: dict[str, Any] = {"stopped": "the first rank was stopped"}
     try:
         result = train_run(config, identify(config, content_key(config.data)), together)
         end = {"folder": str(result.folder), "figures": result.figures, "trained": result.trained}
@@ -76,17 +77,20 @@ def _lead(config: TrainConfig, meeting: Meeting) -> TrainResult:
         if not told:
             meeting.tell("start", {})
         meeting.tell("end", end)
-        if not told or "error" not in end:  # Else others may be gone, and not worth waiting for.
+        if not told or "figures" in end:  # Else others may be gone, and not worth waiting for.
             meeting.leave_run()
 
 
 def _follow(config: TrainConfig, meeting: Meeting) -> TrainResult:
     """Take part in the steps, and hear how the run ended; nothing is written."""
-    with handling(lambda *_: None):  # Signals are the first rank's, whose end ends this one.
+    # Signals are left to the first rank, whose end ends this one.
+    with handling(lambda *_: None):
         if order := meeting.hear("start"):
             _take_part(config, meeting, order)
         end = meeting.hear("end")
         meeting.leave_run()
+    if "stopped" in end:
+        raise Interrupted(end["stopped"])
     if "error" in end:
         raise SymscapeError(end["error"])
     return TrainResult(Path(end["folder"]), end["figures"], end["trained"])
@@ -111,12 +115,13 @@ def main() -> int:
     order = json.loads(sys.stdin.buffer.readline())
     os.set_inheritable(order["report"], False)
     place = Place(**order["place"])
-    threading.Thread(target=_end_with_parent, args=(place.rank,), daemon=True).start()
     if place.rank == 0:
         start_logging()
     else:
         logging.getLogger("symscape").addHandler(logging.NullHandler())
-    report, status = _reported(parse_config(order["config"]), place)
+    with stoppable():
+        threading.Thread(target=_end_with_parent, args=(place.rank,), daemon=True).start()
+        report, status = _reported(parse_config(order["config"]), place)
     with os.fdopen(order["report"], "w") as file:
         json.dump(report, file)
     return status
@@ -126,13 +131,12 @@ def _reported(config: TrainConfig, place: Place) -> tuple[dict[str, Any], int]:
     from symscape.training.ranks.meeting import LostRanksError, Meeting
 
     try:
-        with stoppable():
-            result = train_rank(config, Meeting(place))
+        result = train_rank(config, waited_for(partial(Meeting, place)))
     except LostRanksError as error:
         return {"error": str(error), "lost": True}, 1
     except SymscapeError as error:
         return {"error": str(error)}, 1
-    except KeyboardInterrupt:
+    except (Interrupted, KeyboardInterrupt):
         return {}, STATUS
     except Exception as error:
         return {"error": repr(error), "traceback": traceback.format_exc()}, 1
@@ -142,11 +146,12 @@ def _reported(config: TrainConfig, place: Place) -> tuple[dict[str, Any], int]:
 def _end_with_parent(rank: int) -> None:
     """Wait for the end of standard input: then nobody is left to end this process.
 
-    The first rank stops in good order; the others end when they lose it.
+    The first rank stops in good order, or at once where it was at that already: Ctrl-C for a second
+    time. The others end when they lose it.
     """
     sys.stdin.buffer.read()
     if rank == 0:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
     time.sleep(TIDYING)
     os._exit(1)
 
