@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from symscape.errors import SymscapeError
 from symscape.runs.files import write_text
@@ -121,13 +122,23 @@ def _work(job: Job, folder: Path, threads: int, requeues: int) -> None:
             outcome = perform(job, place=f", Slurm's job {identity}", threads=threads)
     except KeyboardInterrupt:
         if not _still_wanted(identity):
-            raise SystemExit(1) from None
+            _leave()
         turns = int(os.environ.get("SLURM_RESTART_COUNT", "0")) + 1
         if turns <= requeues:
             subprocess.run(["scontrol", "requeue", identity], check=True)
-            raise SystemExit(1) from None
+            _leave()
         outcome = Outcome("failed", error=f"not finished after {turns} turns; requeues={requeues}")
     write_text(_outcome_path(job), json.dumps(asdict(outcome)))
+
+
+def _leave() -> NoReturn:
+    """End this process without taking the interpreter down, where cut-off work may hang or crash.
+
+    Slurm would kill it after half a minute, for which the sweep would wait.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _own_identity() -> str:
