@@ -12,6 +12,7 @@ from symscape.data.content import content_key
 from symscape.errors import SymscapeError
 from symscape.runs.find import completed_figures
 from symscape.runs.identity import identify
+from symscape.runs.lock import is_locked
 from symscape.sweeps.job import Job, Outcome
 
 LONGEST_NAME = 80
@@ -73,6 +74,24 @@ def _look(wish: Wish, keys: dict[str, str], job: Job) -> Job | Outcome:
     if not config.force and (figures := completed_figures(folder)) is not None:
         return Outcome("skipped", figures["test/accuracy"])
     return Job(job.number, job.label, job.call, job.log, folder, config.trainer.max_epochs)
+
+
+def free_again(planned: Plan) -> list[Job]:
+    """Return the trainings that another process was at work on and is no more, unfinished.
+
+    It may have been about to end: that of a sweep whose command was killed. Those that it finished
+    are noted as such.
+    """
+    found = []
+    for job in planned.jobs:
+        outcome = planned.outcomes.get(job.number)
+        if job.folder is None or outcome is None or outcome.state != "elsewhere":
+            continue
+        if (figures := completed_figures(job.folder)) is not None:
+            planned.outcomes[job.number] = Outcome("skipped", figures["test/accuracy"])
+        elif not is_locked(job.folder):
+            found.append(job)
+    return found
 
 
 def labels(words: Sequence[Sequence[str]]) -> list[str]:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from rich.console import Console
+
 from symscape.config.interpolate import InterpolateConfig
 from symscape.config.shared import LoggerConfig
 from symscape.config.sharpness import SharpnessConfig
@@ -16,9 +18,9 @@ from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError
 from symscape.jobs.summary.means import write_summary
 from symscape.stopping import Interrupted, stoppable
-from symscape.sweeps.engine import Engine
+from symscape.sweeps.engine import Engine, Outcomes
 from symscape.sweeps.job import Job, Outcome
-from symscape.sweeps.plan import Plan, Wish, plan
+from symscape.sweeps.plan import Plan, Wish, free_again, plan
 from symscape.sweeps.report import send_sweep
 from symscape.sweeps.status import Status, clock, shown
 
@@ -101,19 +103,29 @@ def _failed(planned: Plan) -> list[int]:
 def _run(planned: Plan, engine: Engine, of: int, continue_on_failure: bool) -> bool:
     """Run the jobs; return whether a signal ended it."""
     status = Status(planned)
+    jobs = planned.jobs
     try:
-        with shown(status) as console, closing(engine.run(planned.jobs, of)) as ended:
-            console.print(f"{status.line()}; logs in {planned.jobs[0].log.parent}", markup=False)
-            for job, outcome in ended:
-                planned.outcomes[job.number] = outcome
-                console.print(_news(job, outcome), markup=False)
-                if not console.is_terminal:
-                    console.print(status.line(), markup=False)
-                if outcome.state == "failed" and not continue_on_failure:
-                    break
+        with shown(status) as console:
+            console.print(f"{status.line()}; logs in {jobs[0].log.parent}", markup=False)
+            while jobs:
+                with closing(engine.run(jobs, of)) as ended:
+                    whole = _collect(ended, status, console, continue_on_failure)
+                jobs = free_again(planned) if whole else []
     except (Interrupted, KeyboardInterrupt):
         return True
     return False
+
+
+def _collect(ended: Outcomes, status: Status, console: Console, continue_on_failure: bool) -> bool:
+    """Note and print the outcomes as they come; return whether all are wanted."""
+    for job, outcome in ended:
+        status.planned.outcomes[job.number] = outcome
+        console.print(_news(job, outcome), markup=False)
+        if not console.is_terminal:
+            console.print(status.line(), markup=False)
+        if outcome.state == "failed" and not continue_on_failure:
+            return False
+    return True
 
 
 def _news(job: Job, outcome: Outcome) -> str:
