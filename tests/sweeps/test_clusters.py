@@ -67,7 +67,7 @@ def two_nodes(folder: Path) -> Iterator[tuple[str, list[Path]]]:
 
 
 def test_a_node_of_a_ray_cluster_dies_and_its_job_resumes_on_the_other(tmp_path):
-    words = (*LONG, "data.augment=true", "seed=0,1")
+    words = (*LONG, "trainer.max_epochs=8", "data.augment=true", "seed=0,1")
     status, _, err = finish(start(tmp_path / "a", *words))
     assert status == 0, err
     folder = tmp_path / "b"
@@ -76,7 +76,7 @@ def test_a_node_of_a_ray_cluster_dies_and_its_job_resumes_on_the_other(tmp_path)
             folder, *words, "hydra/launcher=ray", "address=auto", "cpus_per_job=1",
             RAY_ADDRESS=address,
         )  # fmt: skip
-        wait_for(lambda: sweep.poll() is not None or all(rows(folder, n) > 2 for n in (0, 1)))
+        wait_for(lambda: sweep.poll() is not None or all(rows(folder, n) > 2 for n in (0, 1)), 480)
         assert sweep.poll() is None, finish(sweep)
         (lost,) = (log for log in logs(folder) if process_of(log) in processes_of(second))
         assert sum(process_of(log) in processes_of(head) for log in logs(folder)) == 1
@@ -110,7 +110,7 @@ def test_a_job_longer_than_the_time_limit_of_slurm_takes_several_turns(tmp_path)
     """Slurm itself says when: the least limit is a minute. Halting the job makes it that long."""
     if reason := missing():
         pytest.skip(reason)
-    words = (*LONG, "seed=0")
+    words = (*LONG, "trainer.max_epochs=8", "seed=0")
     status, _, err = finish(start(tmp_path / "a", *words))
     assert status == 0, err
     folder = tmp_path / "b"
@@ -121,7 +121,7 @@ def test_a_job_longer_than_the_time_limit_of_slurm_takes_several_turns(tmp_path)
         job = process_of(logs(folder)[0])
         os.kill(job, signal.SIGSTOP)
         wait_for(lambda: told_to_stop(job))
-        assert 1 < rows(folder, 0) < 30
+        assert 1 < rows(folder, 0) < 8
         os.kill(job, signal.SIGCONT)
         # Slurm leaves a job that was requeued alone for two minutes.
         while sweep.poll() is None:
