@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from symscape.config.analysis import AnalysisConfig
 from symscape.config.interpolate import InterpolateConfig
 from symscape.config.shared import LoggerConfig
 from symscape.config.sharpness import SharpnessConfig
@@ -81,19 +82,18 @@ def _show_analyses(wishes: Sequence[Wish], planned: Plan) -> None:
     """Show the tables of the analyses, once for all shards: those of the jobs are in their logs."""
     done = [n for n, outcome in sorted(planned.outcomes.items()) if outcome.state == "done"]
     configs = [wishes[number].config for number in done]
-    analyses = [c for c in configs if isinstance(c, InterpolateConfig | SharpnessConfig)]
+    analyses = [config for config in configs if isinstance(config, AnalysisConfig)]
     if not analyses:
         return
     from symscape.jobs.interpolate.job import interpolate
     from symscape.jobs.sharpness.job import sharpness
 
+    jobs: dict[type[AnalysisConfig], Callable[..., None]]
+    jobs = {InterpolateConfig: interpolate, SharpnessConfig: sharpness}
     # The jobs have sent to a dashboard what there was to send.
     alone = [replace(c, shard=None, shards=None, logger=LoggerConfig()) for c in analyses]
     for config in {repr(config): config for config in alone}.values():
-        if isinstance(config, InterpolateConfig):
-            interpolate(config, show_only=True)
-        else:
-            sharpness(config, show_only=True)
+        jobs[type(config)](config, show_only=True)
 
 
 def _failed(planned: Plan) -> list[int]:
