@@ -88,15 +88,24 @@ def read_figures(folder: Path) -> dict[str, float]:
     return figures
 
 
-def completed_figures(folder: Path) -> dict[str, float] | None:
+def completed_figures(folder: Path, image_size: int | None = None) -> dict[str, float] | None:
     """Return the final figures of a run, or None if it is not completed.
 
+    Args:
+        folder: of the run.
+        image_size: that it claims, if any; earlier versions heeded it for folders of images alone.
+
     Raises:
-        SymscapeError: a file of it is damaged.
+        SymscapeError: a file of it is damaged, or it was trained on images of another size.
     """
     manifest = read_manifest(folder)
     if manifest is None or manifest.status != "completed":
         return None
+    if image_size and (height := manifest.data.get("height", image_size)) != image_size:
+        raise SymscapeError(
+            f"{folder}: data.image_size={image_size}, but an earlier version trained it on "
+            f"{height} pixels; force=true trains anew"
+        )
     return read_figures(folder)
 
 

@@ -71,7 +71,10 @@ def _look(wish: Wish, keys: dict[str, str], job: Job) -> Job | Outcome:
     data = repr(config.data)
     content = keys[data] = keys.get(data) or content_key(config.data)
     folder = identify(config, content).folder
-    if not config.force and (figures := completed_figures(folder)) is not None:
+    if (
+        not config.force
+        and (figures := completed_figures(folder, config.data.image_size)) is not None
+    ):
         return Outcome("skipped", figures["test/accuracy"])
     return Job(job.number, job.label, job.call, job.log, folder, config.trainer.max_epochs)
 

@@ -1,13 +1,15 @@
 """A run is trained on images of the size that its config names."""
 
+from dataclasses import replace
+
 import pytest
 
 from symscape.config.analysis import PlaceConfig
 from symscape.errors import SymscapeError
-from symscape.jobs.interpolate.evaluator import images_of
+from symscape.jobs.analysis.images import images_of
 from symscape.jobs.train.job import train
 from symscape.runs.find import open_run
-from symscape.runs.identity import run_name
+from symscape.runs.identity import identify
 from tests.jobs.tiny import stop_in_epoch, tiny
 
 
@@ -25,7 +27,7 @@ def test_a_run_and_its_analyses_have_the_size_of_the_config(tmp_path):
 
 def test_the_size_that_the_images_have_is_a_run_of_its_own_nevertheless(tmp_path):
     """Names of runs stay as they were."""
-    assert run_name(tiny(tmp_path), "digits") != run_name(sized(tmp_path, 32), "digits")
+    assert identify(tiny(tmp_path), "digits").name != identify(sized(tmp_path, 32), "digits").name
 
 
 def test_a_run_that_an_older_version_began_on_other_pixels_is_not_resumed(tmp_path, monkeypatch):
@@ -37,3 +39,13 @@ def test_a_run_that_an_older_version_began_on_other_pixels_is_not_resumed(tmp_pa
             train(config)
     with pytest.raises(SymscapeError, match=r"^.*seed=0: it began with other images; force=true"):
         train(config)
+
+
+def test_a_run_that_an_older_version_finished_on_other_pixels_is_refused(tmp_path, monkeypatch):
+    config = sized(tmp_path, 33)
+    with monkeypatch.context() as older:
+        older.setattr("symscape.data.load.resized", lambda images, size: images)
+        train(config)
+    with pytest.raises(SymscapeError, match=r"data.image_size=33, but .* trained it on 32 pixels"):
+        train(config)
+    assert train(replace(config, force=True)).trained

@@ -42,7 +42,9 @@ class TrainResult:
 
 def finished(config: TrainConfig, identity: Identity) -> TrainResult | None:
     """Return the result of a run that is completed, unless `force` wants it anew."""
-    figures = None if config.force else completed_figures(identity.folder)
+    if config.force:
+        return None
+    figures = completed_figures(identity.folder, config.data.image_size)
     return None if figures is None else TrainResult(identity.folder, figures, trained=False)
 
 
