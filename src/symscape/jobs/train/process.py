@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,7 +122,8 @@ def main() -> int:
     with stoppable():
         threading.Thread(target=_end_with_parent, args=(place.rank,), daemon=True).start()
         report, status = _reported(parse_config(order["config"]), place)
-    with os.fdopen(order["report"], "w") as file:
+    # Whoever started it may be gone, and nobody left to report to.
+    with suppress(BrokenPipeError), os.fdopen(order["report"], "w") as file:
         json.dump(report, file)
     return status
 
