@@ -130,7 +130,10 @@ class Ray:
             options |= {"num_gpus": self.num_gpus, "num_cpus": self.num_cpus}
         try:
             ray.init(address=self.address, **options)
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        except (
+            *(ConnectionError, OSError, RuntimeError, ValueError),
+            ray.exceptions.RayError,  # A cluster may want a token.
+        ) as error:
             reason = str(error).strip().splitlines()[0]
             raise SymscapeError(f"address={self.address}: Ray does not start: {reason}") from error
         return ray
