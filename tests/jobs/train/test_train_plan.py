@@ -11,6 +11,7 @@ from symscape.jobs.train import job
 from symscape.jobs.train.job import train
 from symscape.layers.folding.processor import processor
 from symscape.runs.find import weights_path
+from symscape.runs.manifest import read_manifest
 from symscape.runs.weights import read_weights
 from symscape.training.callbacks.recorder import Recorder
 from tests.jobs.tiny import tiny
@@ -46,7 +47,7 @@ def test_a_resumed_run_keeps_its_plan_to_the_bit(tmp_path, monkeypatch):
     whole = train(with_compute(tiny(tmp_path / "whole"), "fold"))
     chosen = json.loads((whole.folder / "plan.json").read_text())
     assert len(chosen["layers"]) == 19 and set(chosen["layers"].values()) == {"fold"}
-    assert chosen["cpu"] == processor() == whole.manifest.resolved["cpu"]
+    assert chosen["cpu"] == processor() == read_manifest(whole.folder).resolved["cpu"]
     parted = with_compute(tiny(tmp_path / "parted"), "fold")
     interrupted(parted, monkeypatch)
     resumed = train(with_compute(parted, "auto"))
