@@ -12,7 +12,7 @@ import pytest
 from pytest import approx
 
 from symscape.config.summary import SummaryConfig
-from symscape.jobs.analysis.results import writing_tables
+from symscape.jobs.analysis.listing import writing_tables
 from symscape.jobs.summary.job import summarise
 from symscape.jobs.summary.means import kinds_of, number, write_summary
 from symscape.jobs.train.job import train
