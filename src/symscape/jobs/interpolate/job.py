@@ -9,16 +9,7 @@ from symscape.jobs.console import start_logging
 
 
 def interpolate(config: InterpolateConfig, *, show_only: bool = False) -> None:
-    """Measure what is missing, then write tables and pictures of all there is.
-
-    Args:
-        config: what is wanted.
-        show_only: measure nothing.
-
-    Raises:
-        SymscapeError: what a user can mend, in one line.
-        KeyboardInterrupt: a signal asked for an end; what is finished is on disk.
-    """
+    """Measure barriers between the runs that `config` names, or their paths; see `perform`."""
     start_logging()
     runs = select_runs(config, (config.a, config.b))
     if config.along == "trajectory":

@@ -24,16 +24,7 @@ if TYPE_CHECKING:
 
 
 def sharpness(config: SharpnessConfig, *, show_only: bool = False) -> None:
-    """Measure what is missing, then write tables and pictures of all there is.
-
-    Args:
-        config: what is wanted.
-        show_only: measure nothing.
-
-    Raises:
-        SymscapeError: what a user can mend, in one line.
-        KeyboardInterrupt: a signal asked for an end; what is finished is on disk.
-    """
+    """Measure the curvature of the runs that `config` names; see `perform`."""
     start_logging()
     runs = select_runs(config, (config.run,))
     perform(SharpnessAnalysis(config, runs), show_only=show_only)
