@@ -119,7 +119,8 @@ def test_sigkill_while_a_checkpoint_is_written(tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_in_one_line_and_leaves_a_resumable_run(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR2])
+def test_a_signal_ends_in_one_line_and_leaves_a_resumable_run(tmp_path, number):
     words = (*TINY, *EPOCHS)
     process = subprocess.Popen(
         command("train", *words),
@@ -130,7 +131,7 @@ def test_ctrl_c_ends_in_one_line_and_leaves_a_resumable_run(tmp_path):
         text=True,
     )
     wait_until(process, lambda: any(tmp_path.glob("multirun/default/*/seed=0/metrics.csv")))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.strip() == "interrupted" and "the same command resumes" in out
