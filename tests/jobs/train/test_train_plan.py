@@ -7,7 +7,7 @@ import pytest
 
 from symscape.config.groups import SymmetryConfig
 from symscape.errors import ConfigError, SymscapeError
-from symscape.jobs.train import job
+from symscape.jobs.console import console
 from symscape.jobs.train.job import train
 from symscape.layers.folding.processor import processor
 from symscape.runs.find import weights_path
@@ -96,7 +96,7 @@ def test_folded_and_direct_runs_have_one_place_and_agree(tmp_path):
 
 
 def test_explain_prints_every_layer(tmp_path):
-    with job.console.capture() as capture:
+    with console.capture() as capture:
         result = train(with_compute(tiny(tmp_path), "auto", explain=True))
     said = capture.get() + (result.folder / "train.log").read_text()
     assert said.count("stages.2.2.conv2") == 2
