@@ -43,7 +43,7 @@ class _Noted:
 
 
 def safe_point() -> None:
-    """End the work here if a signal has come; costs some 50 ns.
+    """End the work here if a signal has come.
 
     Raises:
         Interrupted: a signal has come since `stoppable` was entered. Only in the main thread.
