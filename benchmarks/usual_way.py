@@ -35,7 +35,13 @@ class AveragedConv2d(nn.Conv2d):
 
 
 def averaged_conv(
-    in_channels: int, out_channels: int, kernel_size: tuple[int, int], *, stride: int, role: str
+    in_channels: int,
+    out_channels: int,
+    kernel_size: tuple[int, int],
+    *,
+    stride: int,
+    role: str,
+    grid: object = None,
 ) -> nn.Module:
     """Make the convolutions of the network."""
     padding = kernel_size[0] // 2

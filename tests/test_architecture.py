@@ -41,6 +41,7 @@ FLOORS = {
 # What a room within a room may import of the room around it.
 WITHIN = {
     "layers/folding": {"layers/folding"},
+    "layers/sampling": {"layers/sampling"},
     "data/decoding": {"data/decoding"},
     "data/folder": {"data/folder", "data/decoding", "data/images", "data/lock", "data/split"},
     "training/callbacks": {"training/callbacks", "training/module"},

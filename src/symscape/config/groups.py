@@ -14,6 +14,8 @@ NEEDS_SQUARE_KERNEL = ("diag", "rot90", "d4")
 PARAMETRIZATIONS = ("tied", "projected", "penalty")
 LAYER_ROLES = ("stem", "blocks", "shortcuts")
 DATASETS = ("cifar10", "cifar100", "digits", "folder")
+PADDINGS = ("zeros", "reflect", "replicate", "circular", "partial")
+DOWNSAMPLINGS = ("stride", "blur", "sbpool")
 AUGMENTATIONS = ("none", "standard", "hflip", "vflip", "hvflip", "rot90")
 
 # Channels of the first stage: He et al. 2016, section 4.2, for the CIFAR family; section 4.1
@@ -80,6 +82,14 @@ class ModelConfig:
     """batch, or layer: over channels and pixels of one image."""
     shortcut: str = "conv"
     """conv: 1x1 with a norm where shapes change; pad: strided slices and zero channels."""
+    padding: str = "zeros"
+    """Beyond the border: zeros, reflect, replicate, circular, or partial: zeros, made up for by the
+    share of a window that meets the image."""
+    downsample: str = "stride"
+    """stride; blur: a binomial filter before every second pixel is kept, as balanced padding needs;
+    sbpool: strides on grids that are drawn anew at every step, the first ones in evaluation."""
+    blur: int | None = None
+    """Taps of the filter, 2 to 5; null: 4 on even and 3 on odd maps, which are balanced."""
 
     def __post_init__(self) -> None:
         check_choice("model", self.name, STANDARD_WIDTHS)
@@ -87,6 +97,10 @@ class ModelConfig:
         check_number("model.width", self.width, at_least=1)
         check_choice("model.norm", self.norm, ("batch", "layer"))
         check_choice("model.shortcut", self.shortcut, ("conv", "pad"))
+        check_choice("model.padding", self.padding, PADDINGS)
+        check_choice("model.downsample", self.downsample, DOWNSAMPLINGS)
+        if self.blur is not None:
+            check_number("model.blur", self.blur, at_least=2, at_most=5)
         sizes = (
             self.kernel_size if isinstance(self.kernel_size, list | tuple) else [self.kernel_size]
         )

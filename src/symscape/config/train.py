@@ -48,6 +48,8 @@ class TrainConfig:
             raise ConfigError("data.root", self.data.root, "data=folder needs data.root=PATH")
         if self.compile and self.symmetry.compute == "fold":
             raise ConfigError("symmetry.compute", "fold", "compile=true takes auto or direct")
+        if self.compile and self.model.downsample == "sbpool":
+            raise ConfigError("model.downsample", "sbpool", "compile=true takes stride or blur")
         self._check_kernel()
 
     def _check_kernel(self) -> None:

@@ -23,7 +23,7 @@ from symscape.layers.folding.fold import folded_conv2d
 from symscape.layers.folding.geometry import Geometry as Fold
 from symscape.layers.folding.ties import Labels, geometry_of, orbit_means
 from symscape.layers.rewriting import affine_of, rewritten
-from symscape.layers.strided import thinned
+from symscape.layers.sampling.strided import thinned
 
 Geometry = tuple[list[int], list[int], list[int], int]
 """Stride, padding, dilation and groups."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Self
 
 import torch
@@ -17,7 +18,9 @@ from torch import Tensor, nn
 from symscape.layers.folding.fold import folded_conv2d
 from symscape.layers.folding.geometry import Geometry
 from symscape.layers.folding.taps import taps_last
-from symscape.layers.strided import convolve
+from symscape.layers.sampling.grid import Grid
+from symscape.layers.sampling.padding import PaddedConv2d, Padding
+from symscape.layers.sampling.strided import convolve
 from symscape.symmetry.groups import KernelSize, Symmetry
 
 
@@ -27,6 +30,8 @@ class SymmetricConv2d(nn.Module):
     Args:
         symmetry: ties the taps.
         in_channels, out_channels, kernel_size, stride, padding, groups, bias: as of nn.Conv2d.
+        mode: what is beyond the border (`layers.sampling.padding`).
+        grid: of the block that it belongs to.
     """
 
     orbits: Tensor
@@ -45,12 +50,15 @@ class SymmetricConv2d(nn.Module):
         padding: KernelSize = (0, 0),
         groups: int = 1,
         bias: bool = False,
+        mode: str = "zeros",
+        grid: Grid | None = None,
     ) -> None:
         super().__init__()
         self.symmetry = symmetry
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.groups = groups
+        self.groups, self.mode, self.grid = groups, mode, grid
+        self.pads = Padding(kernel_size, (stride, stride), padding, mode)
         self.register_buffer("orbits", symmetry.orbits(kernel_size), persistent=False)
         rows = self.orbits.view(kernel_size).tolist()
         self.labels = tuple(tuple(row) for row in rows)
@@ -83,8 +91,9 @@ class SymmetricConv2d(nn.Module):
         raise NotImplementedError
 
     def geometry(self, size: KernelSize) -> Geometry:
-        """Return the convolution's geometry on images of this height and width."""
-        return Geometry(self.labels, size, self.stride, self.padding)
+        """Return the convolution's geometry on images of this height and width, padded."""
+        seen, zeros = self.pads.left(size)
+        return Geometry(self.labels, seen, self.stride, zeros)
 
     @torch.no_grad()
     def start_from(self, kernel: Tensor, init: str) -> None:
@@ -111,12 +120,17 @@ class SymmetricConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve x (N, I * groups, H, W) with the effective kernel."""
-        if self.compute == "fold":
-            geometry = self.geometry((x.shape[-2], x.shape[-1]))
-            y = folded_conv2d(x, self.orbit_values, geometry, self.groups)
-            return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
+        compute = self._folded if self.compute == "fold" else self._direct
+        return self.pads.apply(x, self.bias, compute, self.grid)
+
+    def _direct(self, x: Tensor, zeros: KernelSize, bias: Tensor | None) -> Tensor:
         stride = (self.stride, self.stride)
-        return convolve(x, self.weight, self.bias, stride, self.padding, (1, 1), self.groups)
+        return convolve(x, self.weight, bias, stride, zeros, (1, 1), self.groups)
+
+    def _folded(self, x: Tensor, zeros: KernelSize, bias: Tensor | None) -> Tensor:
+        geometry = Geometry(self.labels, (x.shape[-2], x.shape[-1]), self.stride, zeros)
+        y = folded_conv2d(x, self.orbit_values, geometry, self.groups)
+        return y if bias is None else y + bias.to(y.dtype)[:, None, None]
 
     def plain(self) -> nn.Conv2d:
         """Return the nn.Conv2d that computes the same function, with tensors of its own."""
@@ -138,7 +152,10 @@ class SymmetricConv2d(nn.Module):
 def _empty_conv(conv: SymmetricConv2d) -> nn.Conv2d:
     weight = conv.weight
     # On the meta device nothing is drawn for weights that are overwritten.
-    empty = nn.Conv2d(
+    # The standard module wherever it does the same.
+    ours = (conv.mode != "zeros" and any(conv.padding)) or conv.grid is not None
+    make = partial(PaddedConv2d, mode=conv.mode, grid=conv.grid) if ours else nn.Conv2d
+    empty = make(
         conv.in_channels,
         conv.out_channels,
         conv.kernel_size,

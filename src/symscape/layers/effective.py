@@ -7,6 +7,8 @@ import copy
 from torch import Tensor, nn
 
 from symscape.layers.conv import SymmetricConv2d
+from symscape.layers.sampling.grid import Grid
+from symscape.layers.sampling.padding import PaddedConv2d
 
 
 def effective_network(network: nn.Module) -> nn.Module:
@@ -19,7 +21,11 @@ def effective_network(network: nn.Module) -> nn.Module:
         return network.plain()
     # Copying with the plain convolutions already in the memo copies no constrained kernel.
     plain = {id(m): m.plain() for m in network.modules() if isinstance(m, SymmetricConv2d)}
-    twin = copy.deepcopy(network, memo=dict(plain))
+    grids = {id(m): Grid() for m in network.modules() if isinstance(m, Grid)}
+    for conv in plain.values():
+        if isinstance(conv, PaddedConv2d) and conv.grid is not None:
+            conv.grid = grids[id(conv.grid)]  # As all branches of its block do.
+    twin = copy.deepcopy(network, memo={**plain, **grids})
     return twin.train(network.training)
 
 

@@ -16,7 +16,7 @@ from symscape.layers.folding.costs import WORTH, forward_cost
 from symscape.layers.folding.fold import evaluated_fold
 from symscape.layers.folding.ties import Seen, Ties, orbit_means, versions
 from symscape.layers.rewriting import affine_of, rewritten
-from symscape.layers.strided import convolve
+from symscape.layers.sampling.strided import convolve
 
 
 def for_evaluation(network: nn.Module, precision: str) -> nn.Module:

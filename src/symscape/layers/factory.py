@@ -12,7 +12,9 @@ from torch import nn
 
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.parametrizations import PARAMETRIZATIONS, PenaltyConv2d
-from symscape.layers.strided import StridedPointwise
+from symscape.layers.sampling.grid import Grid
+from symscape.layers.sampling.padding import PaddedConv2d
+from symscape.layers.sampling.strided import StridedPointwise
 from symscape.symmetry.groups import KernelSize, Symmetry
 
 VANILLA = Symmetry("vanilla")
@@ -26,6 +28,8 @@ class ConvFactory:
     symmetry: Symmetry = VANILLA
     parametrization: str = "tied"
     roles: Collection[str] = ROLES
+    padding: str = "zeros"
+    """What is beyond the border (`layers.sampling.padding`)."""
 
     def __call__(
         self,
@@ -37,6 +41,7 @@ class ConvFactory:
         groups: int = 1,
         bias: bool = False,
         role: str = "blocks",
+        grid: Grid | None = None,
     ) -> nn.Module:
         """Return a convolution with "same" padding (kernel sizes are odd).
 
@@ -47,8 +52,11 @@ class ConvFactory:
         pointwise = math.prod(kernel_size) == 1
         make: Callable[..., nn.Module]
         make = StridedPointwise if pointwise and stride > 1 else nn.Conv2d
+        if grid is not None or (self.padding != "zeros" and not pointwise):
+            make = partial(PaddedConv2d, mode=self.padding, grid=grid)
         if role in self.roles and tied:
-            make = partial(PARAMETRIZATIONS[self.parametrization], self.symmetry)
+            own = partial(PARAMETRIZATIONS[self.parametrization], self.symmetry)
+            make = partial(own, mode=self.padding, grid=grid)
         return make(
             in_channels,
             out_channels,

@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 from torch import Tensor, fx, nn
 
-from symscape.layers.strided import StridedPointwise, sound
+from symscape.layers.sampling.strided import StridedPointwise, sound
 
 Fuse = Callable[[nn.Conv2d, nn.BatchNorm2d | None], nn.Module]
 """Makes the module that stands for both; None where no BatchNorm follows."""
@@ -19,7 +19,7 @@ def rewritten(network: nn.Module, fuse: Fuse) -> nn.Module:
     Only convolutions with zeros around the image, and a norm that reads running statistics in eval
     mode and is alone in reading the convolution. A network that torch.fx cannot trace (control flow
     that depends on values) is returned as it is, but for convolutions that could fault
-    (`layers.strided`): the same numbers, more slowly.
+    (`layers.sampling.strided`): the same numbers, more slowly.
 
     Args:
         network: in eval mode; later changes of its tensors are seen, of its modules not.
@@ -53,8 +53,9 @@ def rewritten(network: nn.Module, fuse: Fuse) -> nn.Module:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Keep a convolution of ours as whole as PyTorch's are."""
-        return isinstance(m, StridedPointwise) or super().is_leaf_module(m, module_qualified_name)
+        """Keep a layer of ours as whole as PyTorch's are."""
+        ours = type(m).__module__.startswith("symscape.layers.")
+        return ours or super().is_leaf_module(m, module_qualified_name)
 
 
 def affine_of(norm: nn.BatchNorm2d, kernel: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ from torch import nn
 
 from symscape.config.groups import ModelConfig, SymmetryConfig
 from symscape.layers.factory import ConvFactory, initialise
+from symscape.layers.sampling.thinning import Thinning
 from symscape.models.resnet import resnet
 from symscape.symmetry.groups import Symmetry
 
@@ -23,6 +24,7 @@ def build_network(
         Symmetry(symmetry.name, symmetry.like, symmetry.seed),
         symmetry.parametrization,
         tuple(symmetry.layers),
+        model.padding,
     )
     network = _resnet(model, conv, in_channels, classes)
     initialise(network, seed, symmetry.init)
@@ -31,7 +33,7 @@ def build_network(
 
 def build_plain(model: ModelConfig, *, in_channels: int, classes: int) -> nn.Module:
     """Return the uninitialised plain network that effective weights of this model fit into."""
-    return _resnet(model, ConvFactory(), in_channels, classes)
+    return _resnet(model, ConvFactory(padding=model.padding), in_channels, classes)
 
 
 def _resnet(model: ModelConfig, conv: ConvFactory, in_channels: int, classes: int) -> nn.Module:
@@ -46,6 +48,7 @@ def _resnet(model: ModelConfig, conv: ConvFactory, in_channels: int, classes: in
         kernel_size=size if isinstance(size, int) else (size[0], size[1]),
         norm=model.norm,
         shortcut=model.shortcut,
+        thinning=Thinning(model.downsample, model.blur, model.padding),
     )
 
 

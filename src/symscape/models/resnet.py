@@ -7,13 +7,15 @@ section 4.1 with a 3x3 stem without pooling, as is usual on 32x32 images. N: bat
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from symscape.layers.sampling.grid import Grid, StridedSlices
+from symscape.layers.sampling.thinning import Thinning
 from symscape.symmetry.groups import KernelSize
 
 # Blocks in each stage; the channels double from stage to stage.
@@ -39,6 +41,7 @@ class MakeConv(Protocol):
         *,
         stride: int,
         role: str,
+        grid: Grid | None = None,
     ) -> nn.Module:
         """Return a convolution without bias; `role` is stem, blocks or shortcuts."""
         ...
@@ -52,6 +55,7 @@ class Parts:
     norm: Callable[[int], nn.Module]
     kernel_size: KernelSize
     shortcut: str
+    thinning: Thinning = field(default_factory=Thinning)
 
 
 def layer_norm(channels: int) -> nn.Module:
@@ -65,14 +69,15 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm2d, "layer"
 class PadShortcut(nn.Module):
     """Strided slices, and zeros for the channels that the input does not have (option A)."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, grid: Grid | None = None
+    ) -> None:
         super().__init__()
-        self.extra, self.stride = out_channels - in_channels, stride
+        self.extra, self.slices = out_channels - in_channels, StridedSlices(stride, grid)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, C, H, W) to (N, C + extra, ceil(H / stride), ceil(W / stride))."""
-        x = x[:, :, :: self.stride, :: self.stride]
-        return functional.pad(x, (0, 0, 0, 0, 0, self.extra))
+        return functional.pad(self.slices(x), (0, 0, 0, 0, 0, self.extra))
 
 
 class BasicBlock(nn.Module):
@@ -81,26 +86,34 @@ class BasicBlock(nn.Module):
     def __init__(self, parts: Parts, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         size = parts.kernel_size
-        self.conv1 = parts.conv(in_channels, out_channels, size, stride=stride, role="blocks")
+        blur, grid = parts.thinning.parts() if stride > 1 else (None, None)
+        # A blur keeps every second pixel, after the activation and before the shortcut.
+        stride = stride if blur is None else 1
+        self.down = nn.Identity() if blur is None else blur
+        self.conv1 = parts.conv(
+            in_channels, out_channels, size, stride=stride, role="blocks", grid=grid
+        )
         self.norm1 = parts.norm(out_channels)
         self.conv2 = parts.conv(out_channels, out_channels, size, stride=1, role="blocks")
         self.norm2 = parts.norm(out_channels)
-        self.shortcut = _shortcut(parts, in_channels, out_channels, stride)
+        self.shortcut = _shortcut(parts, in_channels, out_channels, stride, grid)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, in_channels, H, W) to (N, out_channels, H', W')."""
-        y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
+        y = self.down(functional.relu(self.norm1(self.conv1(x)), inplace=True))
         y = self.norm2(self.conv2(y))
         # In place: memory taken anew costs a CPU more than the sum.
-        return functional.relu(y.add_(self.shortcut(x)), inplace=True)
+        return functional.relu(y.add_(self.shortcut(self.down(x))), inplace=True)
 
 
-def _shortcut(parts: Parts, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+def _shortcut(
+    parts: Parts, in_channels: int, out_channels: int, stride: int, grid: Grid | None
+) -> nn.Module:
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     if parts.shortcut == "pad":
-        return PadShortcut(in_channels, out_channels, stride)
-    conv = parts.conv(in_channels, out_channels, (1, 1), stride=stride, role="shortcuts")
+        return PadShortcut(in_channels, out_channels, stride, grid)
+    conv = parts.conv(in_channels, out_channels, (1, 1), stride=stride, role="shortcuts", grid=grid)
     return nn.Sequential(conv, parts.norm(out_channels))
 
 
@@ -144,9 +157,10 @@ def resnet(
     kernel_size: int | KernelSize = 3,
     norm: str = "batch",
     shortcut: str = "conv",
+    thinning: Thinning | None = None,
 ) -> ResNet:
     """Return an uninitialised ResNet in channels-last layout, its kernels made by `conv`."""
     size = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-    parts = Parts(conv, NORMS[norm], size, shortcut)
+    parts = Parts(conv, NORMS[norm], size, shortcut, thinning or Thinning())
     network = ResNet(parts, STAGES[name], width, in_channels, classes)
     return network.to(memory_format=torch.channels_last)

@@ -60,10 +60,12 @@ def _changed(group: Any) -> dict[str, Any]:
 
 
 def _matters(key: str, config: TrainConfig) -> bool:
-    """Leave out options that the chosen symmetry or schedule does not read."""
+    """Leave out options that the chosen symmetry, network or schedule does not read."""
     symmetry = config.symmetry
     if key in SCHEDULER_READS:
         return config.scheduler.name == SCHEDULER_READS[key]
+    if key == "model.blur":
+        return config.model.downsample == "blur"
     if key in ("symmetry.like", "symmetry.seed"):
         return symmetry.name == "random"
     if key == "symmetry.strength":

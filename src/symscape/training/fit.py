@@ -128,6 +128,7 @@ def _module(setup: Setup, train: Batches) -> Classifier:
         optimizer=config.optimizer,
         scheduler=config.scheduler,
         penalty=config.symmetry.strength if config.symmetry.parametrization == "penalty" else 0.0,
+        seed=config.seed,
         weight=train.weight,
     )
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 from symscape.config.groups import OptimizerConfig, SchedulerConfig
 from symscape.errors import SymscapeError
 from symscape.layers.factory import asymmetry
+from symscape.layers.sampling.grid import draw_grids, grids_of
 from symscape.training.metrics import LossAndAccuracy
 from symscape.training.ranks.meeting import mean_over_ranks
 from symscape.training.schedule import learning_rate_factor
@@ -29,6 +30,7 @@ class Classifier(pl.LightningModule):
         network: maps images (n, c, h, w) to logits (n, classes).
         total_steps: length of the training, which the schedule stretches over.
         penalty: weight of sum ||(I - P) K||^2; 0 leaves it out.
+        seed: of what is drawn at every step.
         weight: of the mean loss of a step's batch, where it is a part of a larger one.
     """
 
@@ -40,16 +42,19 @@ class Classifier(pl.LightningModule):
         optimizer: OptimizerConfig,
         scheduler: SchedulerConfig,
         penalty: float = 0.0,
+        seed: int = 0,
         weight: Callable[[int], float] = lambda step: 1.0,
     ) -> None:
         super().__init__()
         self.network = network
         self.optimizer_config, self.scheduler_config = optimizer, scheduler
         self.total_steps, self.penalty, self.weight = total_steps, penalty, weight
+        self.seed, self.grids = seed, grids_of(network)
         self.train_metric, self.val_metric = LossAndAccuracy(), LossAndAccuracy()
 
     def training_step(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
         """Return the loss of a batch."""
+        draw_grids(self.grids, self.seed, self.global_step)
         loss = self._cross_entropy(self.train_metric, batch)
         if (weight := self.weight(step)) != 1:
             loss = loss * weight

@@ -134,7 +134,7 @@ class _Adjoints(torch.autograd.Function):
         dx, du = _Adjoints.apply(vx, vu, g, ctx.geometry)
         pairs = [(a, b) for a, b in ((vx, u), (x, vu)) if a is not None and b is not None]
         dg = [_Convolution.apply(a, b, ctx.geometry) for a, b in pairs]
-        return dx, du, sum(dg[1:], dg[0]), None
+        return dx, du, sum(dg[1:], dg[0]) if dg else None, None
 
 
 def _adjoints_of_folded_gradient(

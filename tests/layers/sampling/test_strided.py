@@ -14,7 +14,7 @@ from torch import nn
 from symscape.curvature.rewriting import twice_differentiable
 from symscape.layers.evaluation import for_evaluation
 from symscape.layers.factory import ConvFactory
-from symscape.layers.strided import StridedPointwise, convolve, sound
+from symscape.layers.sampling.strided import StridedPointwise, convolve, sound
 
 # Each dies with `plain`, which takes the cure away, where oneDNN has the fault (AVX512): the heap
 # is checked, and two threads share an odd number of images.
@@ -25,7 +25,7 @@ import torch
 from torch import nn
 from symscape.config.groups import ModelConfig, SymmetryConfig
 from symscape.curvature.hessian import Hessian
-from symscape.layers import strided
+from symscape.layers.sampling import strided
 from symscape.layers.effective import effective_network
 from symscape.layers.factory import ConvFactory
 from symscape.models.build import build_network
