@@ -45,6 +45,7 @@ def test_defaults_leave_only_names():
         {"trainer": TrainerConfig(name="ddp", devices=4, num_nodes=2)},
         {"data": DataConfig(root="somewhere")},
         {"model": ModelConfig(width=64)},
+        {"model": ModelConfig(padding="zeros", downsample="stride", blur=3)},
         {"symmetry": SymmetryConfig(init="plain", parametrization="projected", like="d4")},
         {"symmetry": SymmetryConfig(layers=["shortcuts", "stem", "blocks"])},
         {"symmetry": SymmetryConfig(compute="fold", explain=True)},
@@ -63,6 +64,8 @@ def test_what_cannot_change_the_result_leaves_the_hash_alone(changes):
         {"data": DataConfig(augment=True)},
         {"data": DataConfig(val_fraction=0.2)},
         {"model": ModelConfig(width=32)},
+        {"model": ModelConfig(padding="partial")},
+        {"model": ModelConfig(downsample="sbpool")},
         {"symmetry": SymmetryConfig("rot90")},
         {"symmetry": SymmetryConfig("rot90", init="plain")},
         {"symmetry": SymmetryConfig("random")},
@@ -85,6 +88,11 @@ def test_the_hash_of_today_s_default_run_is_fixed():
 
 def test_true_and_standard_are_one_augmentation():
     assert hash_of(data=DataConfig(augment=True)) == hash_of(data=DataConfig(augment="standard"))
+
+
+def test_the_taps_of_a_blur_count_where_there_is_one():
+    blurs = [ModelConfig(downsample="blur", blur=taps) for taps in (None, 3)]
+    assert hash_of(model=blurs[0]) != hash_of(model=blurs[1])
 
 
 def test_a_folder_counts_by_content_not_by_path():
