@@ -21,6 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from symscape.config.audit import AuditConfig
 from symscape.config.interpolate import InterpolateConfig
 from symscape.config.sharpness import SharpnessConfig
 from symscape.config.summary import SummaryConfig
@@ -44,6 +45,7 @@ def register_schemas() -> None:
     store.store(name="summary_schema", node=SummaryConfig)
     store.store(name="interpolate_schema", node=InterpolateConfig)
     store.store(name="sharpness_schema", node=SharpnessConfig)
+    store.store(name="audit_schema", node=AuditConfig)
     _use_own_launchers(store)
     # Hydra copies its list of sources, and with it all that is stored, for each of some hundred
     # questions that `--help` asks: a second. The store is one a process and its configs are copied

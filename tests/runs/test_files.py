@@ -16,13 +16,14 @@ from safetensors.torch import save_file
 from symscape.config.groups import DataConfig, SymmetryConfig
 from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError
+from symscape.models.weights import fill_network
 from symscape.runs.configs import read_config, write_config
 from symscape.runs.files import replacing, write_text
 from symscape.runs.find import find_runs, open_run
 from symscape.runs.lock import is_locked, locked
 from symscape.runs.manifest import Manifest, read_manifest, write_manifest
 from symscape.runs.tables import append_rows, keep_epochs
-from symscape.runs.weights import content_hash, fill_network, read_weights, save_weights
+from symscape.runs.weights import content_hash, read_weights, save_weights
 
 
 def one_line(error: pytest.ExceptionInfo[SymscapeError], path: Path) -> str:

@@ -14,6 +14,7 @@ from symscape.symmetry.groups import (
     GROUP_ELEMENTS,
     SWAPS_AXES,
     Symmetry,
+    distinct_elements,
     tap_permutation,
 )
 
@@ -134,3 +135,26 @@ def test_tap_permutations_act_as_the_elements_do(element, size):
     kernel = torch.randn(size)
     moved = kernel.flatten()[tap_permutation(element, size)].view(size)
     assert torch.equal(moved, ELEMENTS[element](kernel))
+
+
+@pytest.mark.parametrize(
+    ("size", "elements"),
+    [
+        ((3, 3), tuple(ELEMENTS)[1:]),
+        ((2, 2), tuple(ELEMENTS)[1:]),
+        ((3, 5), ("hflip", "vflip", "rot180")),
+        ((2, 1), ("vflip",)),
+        ((1, 7), ("hflip",)),
+        ((1, 1), ()),
+    ],
+)
+def test_elements_that_act_on_a_kernel_size(size, elements):
+    assert distinct_elements(size) == elements
+
+
+@given(st.tuples(st.integers(1, 6), st.integers(1, 6)))
+def test_distinct_elements_are_every_way_to_move_the_taps_once(size):
+    possible = [e for e in ELEMENTS if size[0] == size[1] or e not in SWAPS_AXES]
+    ways = {tuple(tap_permutation(e, size).tolist()) for e in possible}
+    distinct = [tuple(tap_permutation(e, size).tolist()) for e in distinct_elements(size)]
+    assert sorted([*distinct, tuple(range(math.prod(size)))]) == sorted(ways)

@@ -133,7 +133,8 @@ def load_network(run: Run, step: str = "final") -> nn.Module:
 def load_at(run: Run, step: str) -> tuple[nn.Module, int]:
     """Return what `load_network` does, and the number of optimiser steps behind it."""
     from symscape.models.build import build_plain
-    from symscape.runs.weights import fill_network, read_weights
+    from symscape.models.weights import fill_network
+    from symscape.runs.weights import read_weights
 
     safe_point()
     path = weights_path(run.folder, step)

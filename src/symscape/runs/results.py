@@ -99,6 +99,27 @@ class SharpnessResult(Result):
     batchnorm: str
 
 
+@dataclass(kw_only=True)
+class AuditResult(Result):
+    """How symmetric a network is: its kernels, its padding, its answers."""
+
+    kind: ClassVar[str] = "audit"
+    subject: Reference
+    about: dict[str, Any]
+    """weights (where they come from), library, input_size, channels, convolutions."""
+    kernels: dict[str, list[dict[str, Any]]]
+    """The fields of `audit.kernels.KernelMeasure`, by moment of the training: init, final."""
+    padding: dict[str, Any] | None
+    """The fields of `audit.balance.Balance`, and `sizes`: the nearest balanced numbers of rows
+    below and above, and of columns."""
+    invariance: dict[str, Any] | None
+    """The fields of `audit.invariance.Defect`, and `exact`."""
+    consistency: dict[str, Any] | None
+    """The fields of `audit.consistency.Consistency`, and `content`: the hash of its images."""
+    left_out: dict[str, str]
+    """Quantities that were not measured, and why."""
+
+
 AnyResult = TypeVar("AnyResult", bound=Result)
 
 

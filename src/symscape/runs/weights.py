@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from symscape.errors import SymscapeError
 from symscape.runs.files import replacing
@@ -54,22 +54,3 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if content_hash(state) != metadata.get("sha256"):
         raise SymscapeError(f"{path}: damaged: its content does not match its hash")
     return state, metadata
-
-
-def fill_network(network: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
-    """Copy a state dict into a network of the same architecture.
-
-    Raises:
-        SymscapeError: names or shapes differ, or a value is not finite; the first one is named.
-    """
-    own = network.state_dict()
-    for name in sorted(own.keys() ^ state.keys()):
-        where = "the file" if name in state else "the network"
-        raise SymscapeError(f"{source}: of another architecture: {name} is in {where} alone")
-    for name, tensor in state.items():
-        if tensor.shape != own[name].shape:
-            shapes = f"{tuple(tensor.shape)} in the file, {tuple(own[name].shape)} in the network"
-            raise SymscapeError(f"{source}: of another architecture: {name} is {shapes}")
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise SymscapeError(f"{source}: {name} holds values that are not finite")
-    network.load_state_dict(dict(state))

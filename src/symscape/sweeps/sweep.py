@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from symscape.config.analysis import AnalysisConfig
+from symscape.config.audit import AuditConfig
 from symscape.config.interpolate import InterpolateConfig
 from symscape.config.shared import LoggerConfig
 from symscape.config.sharpness import SharpnessConfig
@@ -85,11 +86,12 @@ def _show_analyses(wishes: Sequence[Wish], planned: Plan) -> None:
     analyses = [config for config in configs if isinstance(config, AnalysisConfig)]
     if not analyses:
         return
+    from symscape.jobs.audit.job import audit
     from symscape.jobs.interpolate.job import interpolate
     from symscape.jobs.sharpness.job import sharpness
 
     jobs: dict[type[AnalysisConfig], Callable[..., None]]
-    jobs = {InterpolateConfig: interpolate, SharpnessConfig: sharpness}
+    jobs = {InterpolateConfig: interpolate, SharpnessConfig: sharpness, AuditConfig: audit}
     # The jobs have sent to a dashboard what there was to send.
     alone = [replace(c, shard=None, shards=None, logger=LoggerConfig()) for c in analyses]
     for config in {repr(config): config for config in alone}.values():

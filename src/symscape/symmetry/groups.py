@@ -54,6 +54,19 @@ def tap_permutation(element: str, kernel_size: KernelSize) -> Tensor:
     return ELEMENTS[element](taps).flatten()
 
 
+def distinct_elements(kernel_size: KernelSize) -> tuple[str, ...]:
+    """Return the elements that permute the taps (kh * kw) in different ways, without the identity.
+
+    All seven of D4 on a square, the flips and the half turn on a rectangle. A row (1 x n) has its
+    reversal, the horizontal flip, alone; a column (n x 1) the vertical one; one tap has none.
+    """
+    height, width = kernel_size
+    if height == width > 1:
+        return tuple(element for element in ELEMENTS if element != "identity")
+    flips = (*(("hflip",) if width > 1 else ()), *(("vflip",) if height > 1 else ()))
+    return (*flips, "rot180") if len(flips) > 1 else flips
+
+
 def group_orbits(group: str, kernel_size: KernelSize) -> Tensor:
     """Return each tap's orbit under a group: labels (kh * kw), numbered 0, 1, ... by first tap."""
     images = [tap_permutation(element, kernel_size) for element in GROUP_ELEMENTS[group]]

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
-from rich.table import Table
+from rich.console import RenderableType
 
 from symscape.config.analysis import AnalysisConfig
 from symscape.jobs.analysis.listing import Listing, writing_tables
@@ -94,7 +94,7 @@ class Analysis(ABC, Generic[AnyResult]):
         """Draw what the tables hold; return the files, below `folder / "pictures"`."""
 
     @abstractmethod
-    def table(self, results: Sequence[AnyResult]) -> Table:
+    def table(self, results: Sequence[AnyResult]) -> RenderableType:
         """Return what a person reads first."""
 
     def warnings(self, results: Sequence[AnyResult]) -> list[str]:

@@ -23,6 +23,7 @@ class Task:
     """One result to make, and where it goes."""
 
     subjects: tuple[Run, ...]
+    """Empty where it is about a network that no run trained; `method` then says which."""
     path: Path
     settings: dict[str, Any] = field(compare=False)
     """What the result depends on."""
@@ -34,7 +35,7 @@ class Task:
     def title(self) -> str:
         """The subjects, briefly."""
         names = " - ".join(subject.title for subject in self.subjects)
-        return names + (f", {self.method}" if self.method else "")
+        return ", ".join(filter(None, (names, self.method)))
 
 
 class Maker(Protocol[AnyResult]):
@@ -95,7 +96,8 @@ def make_missing(maker: Maker[AnyResult], tasks: Sequence[Task], *, force: bool 
     if not missing:
         return made
     resolved = maker.stamp["resolved"]
-    log.info(f"{len(missing)} results on {resolved['name']}, {resolved['precision']}")
+    count = f"{len(missing)} result{'s' if len(missing) > 1 else ''}"
+    log.info(f"{count} on {resolved['name']}, {resolved['precision']}")
     maker.prepare(missing[0])  # What is wrong with the images is wrong for all.
     try:
         with progress(console, sum(task.steps for task in missing)) as steps:

@@ -17,6 +17,7 @@ from symscape.runs.identity import Identity
 from symscape.runs.tables import Row, Value, append_rows, keep_epochs
 from symscape.runs.weights import save_weights
 from symscape.symmetry.measures import (
+    MEASURES,
     Measure,
     mean_over_layers,
     measure_network,
@@ -161,7 +162,7 @@ class Recorder(Callback):
 
 def _symmetry_row(epoch: int, measure: Measure) -> Row:
     banded = measure.kind == "mean_kernel" and not measure.reason
-    band = null_band(measure.kernel_size, measure.group) if banded else ("", "", "")
+    null = null_band(measure.kernel_size, MEASURES[measure.group]) if banded else None
     return {
         "epoch": epoch,
         "layer": measure.layer,
@@ -169,7 +170,7 @@ def _symmetry_row(epoch: int, measure: Measure) -> Row:
         "kind": measure.kind,
         "group": measure.group,
         "value": measure.value,
-        "null_low": band[0],
-        "null_mean": band[1],
-        "null_high": band[2],
+        "null_low": null.low if null else "",
+        "null_mean": null.mean if null else "",
+        "null_high": null.high if null else "",
     }

@@ -1,0 +1,1 @@
+"""How symmetric a network is: its kernels, its padding, its answers."""

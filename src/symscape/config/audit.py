@@ -1,0 +1,80 @@
+"""The config of `audit.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from symscape.config.analysis import AnalysisConfig, listed
+from symscape.errors import ConfigError, SymscapeError, check_number
+
+QUANTITIES = ("kernels", "padding", "invariance", "consistency")
+NEEDS_NETWORK = ("weights", "input_size")
+
+
+@dataclass
+class AuditConfig(AnalysisConfig):
+    """Which networks to look at, what of them, and on which images."""
+
+    precisions: ClassVar[tuple[str, ...]] = ("float32", "float64")
+
+    run: str | None = None
+    """A run's folder (`.../seed=0`), in place of a study."""
+    network: str | None = None
+    """torchvision/NAME, timm/NAME or package.module:function, in place of a study."""
+    weights: str | None = None
+    """Of `network`: null: random, from `seed`; pretrained: its library downloads them; or a
+    .safetensors or .pth file."""
+    input_size: Any = None
+    """Of `network`: N or [height, width]; null: what its library says."""
+    quantities: Any = None
+    """Any of kernels, padding, invariance, consistency; null: all that there are images for."""
+    images: int = 1000
+    """Test images, the first ones always, whose answers are compared."""
+    shifts: int = 3
+    """Pixels that images are moved by, at most, in each direction."""
+    seed: int = 0
+    """Of random weights and images of noise."""
+    precision: str = "float32"
+    """float32 or float64, of the answers; all else is float64."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.quantities = listed("quantities", self.quantities, QUANTITIES)
+        self._check_subject()
+        if self.quantities == []:
+            raise ConfigError("quantities", "[]", f"at least one of {', '.join(QUANTITIES)}")
+        for key in ("images", "shifts"):
+            check_number(key, getattr(self, key), at_least=1)
+        check_number("seed", self.seed, at_least=0)
+        if self.input_size is not None:
+            self.input_size = _pair(self.input_size)
+
+    @property
+    def wanted(self) -> list[str]:
+        """The quantities, in their order."""
+        return [q for q in QUANTITIES if self.quantities is None or q in self.quantities]
+
+    def _check_subject(self) -> None:
+        given = [key for key in ("study", "run", "network") if getattr(self, key) is not None]
+        if len(given) != 1:
+            said = " ".join(f"{key}={getattr(self, key)}" for key in given) or "study=null"
+            raise SymscapeError(f"{said}: give one of study=NAME, run=RUN, network=NAME")
+        for key in NEEDS_NETWORK:
+            if self.network is None and getattr(self, key) is not None:
+                raise ConfigError(
+                    key, getattr(self, key), "needs network=NAME; runs have their own"
+                )
+        asked = "consistency" in (self.quantities or ())
+        if self.network is not None and asked and self.data.root is None:
+            raise ConfigError("quantities", "consistency", "needs images: data.root=PATH")
+        if self.network is not None and self.shards is not None:
+            raise ConfigError("shards", self.shards, "needs study=NAME; a network is one result")
+
+
+def _pair(value: Any) -> list[int]:
+    """Return N or [height, width] as a pair."""
+    sizes = list(value) if isinstance(value, list | tuple) else [value, value]
+    if len(sizes) != 2 or any(type(n) is not int or n < 1 for n in sizes):
+        raise ConfigError("input_size", value, "allowed are a whole number or [height, width]")
+    return sizes

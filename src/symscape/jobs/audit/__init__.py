@@ -1,0 +1,1 @@
+"""The audit job: kernels, padding, invariance and consistency of any network."""

@@ -1,0 +1,80 @@
+"""The numbers of an audit's result, by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from symscape.runs.results import AuditResult
+
+LEVEL = 0.05
+"""Chance at which a layer's symmetry counts as more than chance."""
+
+
+def numbers_of(result: AuditResult) -> dict[str, float]:
+    """Return all numbers that are compared between networks: means over layers, sites, images."""
+    found: dict[str, float] = {}
+    for moment, layers in result.kernels.items():
+        found |= {f"{name}/{moment}": value for name, value in _of_kernels(layers)}
+    if result.padding is not None:
+        found |= dict(_of_padding(result.padding))
+    if result.invariance is not None:
+        found["defect"] = result.invariance["worst"]
+    if result.consistency is not None:
+        found |= dict(_of_consistency(result.consistency))
+    return found
+
+
+def _of_kernels(layers: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float]]:
+    strided = [layer for layer in layers if max(layer["stride"]) > 1]
+    yield "S", mean_of([layer["score"] for layer in layers])
+    yield "S_strided", mean_of([layer["score"] for layer in strided])
+    yield "S_chance", mean_of([layer["null"]["mean"] for layer in layers])
+    yield "twin", mean_of([layer["twin"] for layer in layers])
+    yield "single", mean_of([layer["single"] for layer in layers])
+    yield "S_beats_chance", _share_below([layer["p"] for layer in layers])
+    yield "twin_beats_chance", _share_below([layer["twin_p"] for layer in layers])
+    for axis in ("rows", "columns"):
+        yield f"skew_{axis}_strided", mean_of([layer[f"skew_{axis}"] for layer in strided])
+
+
+def _share_below(chances: Sequence[float | None]) -> float:
+    """Return the share of chances of at most LEVEL, those that are unknown left out."""
+    known = [p for p in chances if p is not None]
+    return sum(p <= LEVEL for p in known) / len(known) if known else math.nan
+
+
+def mean_of(values: Sequence[float | None]) -> float:
+    """Return the mean of the numbers that exist; NaN if none does."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _of_padding(padding: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    yield "sites_strided", float(len(strided_sites(padding)))
+    yield "sites_uneven", float(len(uneven_sites(padding["sites"])))
+    yield "drift_rows", padding["drift"][0]
+    yield "drift_columns", padding["drift"][1]
+    yield "misaligned", float(len(padding["misaligned"]))
+
+
+def strided_sites(padding: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the sites that leave pixels out."""
+    return [site for site in padding["sites"] if max(site["stride"]) > 1]
+
+
+def uneven_sites(sites: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the sites that do not commute with flips."""
+    return [site for site in sites if any(site["offset"])]
+
+
+def _of_consistency(consistency: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    if consistency["accuracy"] is not None:
+        yield "accuracy", consistency["accuracy"]["mean"]
+    for view, entries in consistency["views"].items():
+        yield f"agreement/{view}", entries["agreement"]["mean"]
+        yield f"variation/{view}", entries["variation"]["mean"]
+        yield f"kappa/{view}", math.nan if entries["kappa"] is None else entries["kappa"]
+        if entries["accuracy"] is not None:
+            yield f"accuracy/{view}", entries["accuracy"]["mean"]

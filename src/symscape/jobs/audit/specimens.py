@@ -1,0 +1,88 @@
+"""What is audited: a run, or a network that no run trained; the same to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from symscape.config.audit import AuditConfig
+from symscape.errors import ConfigError
+from symscape.models.weights import fill_network, read_foreign
+from symscape.models.zoo import ZooNetwork, load_network
+from symscape.runs.find import Run
+from symscape.runs.find import load_network as load_run
+from symscape.runs.subjects import NetworkReference, Reference, refer
+from symscape.runs.weights import content_hash
+
+
+@dataclass(frozen=True, eq=False)
+class Specimen:
+    """A network to look at."""
+
+    reference: Reference
+    weights: str
+    """Where they come from, in words."""
+    channels: int
+    size: tuple[int, int]
+    """Of its images: rows and columns."""
+    moments: Mapping[str, Callable[[], nn.Module]]
+    """Loads the network, in eval mode on the CPU, at moments of its training; the last is
+    `final`."""
+    run: Run | None = None
+    zoo: ZooNetwork | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    """What else a result should say of it."""
+
+    @property
+    def final(self) -> nn.Module:
+        """The network at its end."""
+        return self.moments["final"]()
+
+
+def specimen_of_run(run: Run) -> Specimen:
+    """Return a completed run as something to look at, at its start and at its end."""
+    data = run.manifest.data
+    return Specimen(
+        reference=refer(run),
+        weights="trained here",
+        channels=data["channels"],
+        size=(data["height"], data["width"]),
+        moments={"init": lambda: load_run(run, "init"), "final": lambda: load_run(run)},
+        run=run,
+    )
+
+
+def specimen_of_network(config: AuditConfig) -> Specimen:
+    """Return the network that the config names, with its weights.
+
+    Raises:
+        SymscapeError: it cannot be had, its weights are missing or of another network, or nobody
+            says how large its images are.
+    """
+    assert config.network is not None
+    pretrained = config.weights == "pretrained"
+    zoo = load_network(config.network, pretrained=pretrained, seed=config.seed)
+    weights, label = zoo.weights, config.network
+    if pretrained:
+        label += " pretrained"
+    elif config.weights is not None:
+        path = Path(config.weights)
+        fill_network(zoo.network, read_foreign(path), f"weights={path}")
+        weights, label = f"weights of {path.name}", f"{label} {path.name}"
+    size = tuple(config.input_size) if config.input_size else zoo.input_size
+    if size is None:
+        raise ConfigError("input_size", None, f"{config.network} does not say; N or [height,width]")
+    digest = content_hash(zoo.network.state_dict())
+    return Specimen(
+        reference=NetworkReference(label, digest),
+        weights=weights,
+        channels=zoo.channels,
+        size=(size[0], size[1]),
+        moments={"final": lambda: zoo.network},
+        zoo=zoo,
+        about={"library": zoo.library},
+    )

@@ -1,0 +1,187 @@
+"""From audits to tables: a row a layer, a site, a view, a pair; and means over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from symscape.jobs.analysis.labels import labels_of
+from symscape.jobs.audit.numbers import numbers_of
+from symscape.jobs.audit.words import lines_of, title_of
+from symscape.landscape.intervals import Interval, mean_interval
+from symscape.runs.results import AuditResult
+from symscape.runs.subjects import RunReference
+from symscape.runs.tables import Row, Value, write_rows
+
+COLUMNS = {
+    "S": "S/final",
+    "shape": "twin_beats_chance/final",
+    "uneven": "sites_uneven",
+    "defect": "defect",
+    "hflip": "agreement/hflip",
+    "rot90": "agreement/rot90",
+    "shift": "agreement/shift",
+    "right": "accuracy",
+}
+"""Of the table that a person reads first: a heading, and a number's name."""
+
+
+def write_tables(folder: Path, results: Sequence[AuditResult]) -> None:
+    """Write summary.csv, and layers.csv, padding.csv, consistency.csv where it was measured."""
+    tables = {
+        "summary.csv": _summary(results),
+        "layers.csv": [row for result in results for row in _layers(result)],
+        "padding.csv": [row for result in results for row in _sites(result)],
+        "consistency.csv": [row for result in results for row in _views(result)],
+    }
+    measured = {
+        "summary.csv": True,
+        "layers.csv": any(result.kernels for result in results),
+        "padding.csv": any(result.padding for result in results),
+        "consistency.csv": any(result.consistency for result in results),
+    }
+    for name, rows in tables.items():
+        if measured[name]:
+            write_rows(folder / name, rows, None if rows else ["name", "seed"])
+
+
+def names_of(results: Sequence[AuditResult]) -> dict[str, str]:
+    """Return a short label for each kind of run, and each network's own."""
+    runs = [r.subject for r in results if isinstance(r.subject, RunReference)]
+    own = {r.subject.label: r.subject.label for r in results}
+    return own | labels_of(runs)
+
+
+def kind_of(result: AuditResult) -> str:
+    """Return what is equal but for the seed: a run's name, or a network's label."""
+    subject = result.subject
+    return subject.name if isinstance(subject, RunReference) else subject.label
+
+
+def by_kind(results: Sequence[AuditResult]) -> dict[str, list[AuditResult]]:
+    """Group results by their kind."""
+    kinds: dict[str, list[AuditResult]] = defaultdict(list)
+    for result in results:
+        kinds[kind_of(result)].append(result)
+    return kinds
+
+
+def means_of(members: Sequence[AuditResult]) -> dict[str, Interval]:
+    """Return the mean over seeds of every number."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for result in members:
+        for name, value in numbers_of(result).items():
+            values[name].append(value)
+    return {name: mean_interval(each) for name, each in values.items()}
+
+
+def _summary(results: Sequence[AuditResult]) -> list[Row]:
+    labels = names_of(results)
+    return [
+        {
+            "label": labels[kind],
+            "name": kind,
+            "quantity": name,
+            "mean": interval.mean,
+            "low": "" if interval.low is None else interval.low,
+            "high": "" if interval.high is None else interval.high,
+            "n": interval.n,
+        }
+        for kind, members in by_kind(results).items()
+        for name, interval in means_of(members).items()
+    ]
+
+
+def _about(result: AuditResult) -> dict[str, Value]:
+    seed = result.subject.seed if isinstance(result.subject, RunReference) else ""
+    return {"name": kind_of(result), "seed": seed}
+
+
+def _layers(result: AuditResult) -> Iterator[Row]:
+    for moment, layers in result.kernels.items():
+        for depth, layer in enumerate(layers):
+            flat = dict(_flat({k: v for k, v in layer.items() if k != "mean_kernel"}))
+            yield {**_about(result), "moment": moment, "depth": depth, **_columns(flat)}
+
+
+ELEMENTS = ("hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose")
+
+
+def _columns(flat: Mapping[str, Value]) -> dict[str, Value]:
+    """Give the layers of all sizes the same columns: not every element acts on every kernel."""
+    moved = {f"moved_{name}": flat.get(f"moved_{name}", "") for name in ELEMENTS}
+    return {**{k: v for k, v in flat.items() if not k.startswith("moved_")}, **moved}
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Value]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}_")
+        elif isinstance(value, list | tuple):
+            yield f"{prefix}{key}", "x".join(map(str, value))
+        else:
+            yield f"{prefix}{key}", "" if value is None else value
+
+
+def _sites(result: AuditResult) -> Iterator[Row]:
+    for site in (result.padding or {}).get("sites", ()):
+        row: dict[str, Value] = {**_about(result), "layer": site["layer"], "op": site["op"]}
+        for key in ("size", "kernel", "stride", "unread", "offset", "drift"):
+            row |= {f"{key}_rows": site[key][0], f"{key}_columns": site[key][1]}
+        for axis, pads in zip(("rows", "columns"), site["pads"], strict=True):
+            row |= {f"before_{axis}": pads[0], f"after_{axis}": pads[1]}
+        yield row
+
+
+def _views(result: AuditResult) -> Iterator[Row]:
+    for view, each in (result.consistency or {}).get("views", {}).items():
+        row: dict[str, Value] = {**_about(result), "view": view}
+        for key in ("agreement", "variation", "accuracy"):
+            found = each[key]
+            row |= {
+                key: "" if found is None else found["mean"],
+                f"{key}_error": "" if found is None or found["error"] is None else found["error"],
+            }
+        yield {**row, "kappa": "" if each["kappa"] is None else each["kappa"]}
+
+
+def table_of(results: Sequence[AuditResult]) -> RenderableType:
+    """Return a block a network, or for the runs of a study a line a kind."""
+    networks = [r for r in results if not isinstance(r.subject, RunReference)]
+    return Text("\n".join(map(_block, networks))) if networks else _kinds(results)
+
+
+def _block(result: AuditResult) -> str:
+    return "\n".join([title_of(result), *(f"{name:<12}{said}" for name, said in lines_of(result))])
+
+
+def _kinds(results: Sequence[AuditResult]) -> Table:
+    title = (
+        "audit at the end of training: means over seeds (summary.csv has 95 % intervals)\n"
+        "S: mean kernels; shape: layers that beat chance without their mean; uneven: sites;\n"
+        "defect: of answers if kernels were symmetric; hflip, rot90, shift: same answer"
+    )
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    labels = names_of(results)
+    means = {kind: means_of(members) for kind, members in by_kind(results).items()}
+    there = {h: n for h, n in COLUMNS.items() if any(n in each for each in means.values())}
+    for heading in ("runs", *there, "n"):
+        table.add_column(heading, justify="left" if heading == "runs" else "right")
+    for kind, members in by_kind(results).items():
+        cells = [_cell(means[kind].get(name)) for name in there.values()]
+        table.add_row(labels[kind], *cells, str(len(members)))
+    return table
+
+
+def _cell(interval: Interval | None) -> str:
+    if interval is None or math.isnan(interval.mean):
+        return ""
+    return f"{interval.mean:.3g}"

@@ -1,0 +1,1 @@
+"""Pictures of an audit: symmetry by depth, mean kernels, padding, consistency."""

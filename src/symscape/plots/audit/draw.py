@@ -1,0 +1,49 @@
+"""All pictures of an audit, from the results of a folder."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from symscape.plots.audit.consistency import agreement_bars
+from symscape.plots.audit.kernels import mean_kernels
+from symscape.plots.audit.padding import offsets_by_size
+from symscape.plots.audit.profile import Kinds, profile
+from symscape.plots.read.runs import read_result
+from symscape.plots.style import save
+
+MOST = 6
+"""Kinds of networks that a picture shows; tables have all."""
+
+
+def draw_audit(folder: Path, results: Sequence[Path], labels: dict[str, str]) -> list[Path]:
+    """Draw what the results of a folder of settings hold.
+
+    Args:
+        folder: of the settings; `pictures/` goes there.
+        results: JSON files of networks, in the order in which kinds are shown.
+        labels: what to call a kind, by its name.
+
+    Returns:
+        The PNG files written, below `pictures/`.
+    """
+    kinds: Kinds = defaultdict(list)
+    for path in results:
+        result = read_result(path, ("subject", "about", "kernels", "padding", "consistency"))
+        subject = result["subject"]
+        kinds[labels[subject.get("name", subject.get("label"))]].append(result)
+    shown = dict(list(kinds.items())[:MOST])
+    firsts = {label: members[0] for label, members in shown.items()}
+    figures: dict[str, Figure] = {}
+    if any(r["kernels"].get("final") for r in firsts.values()):
+        figures["profile"] = profile(shown)
+        figures["mean_kernels"] = mean_kernels(firsts)
+    if any(r["padding"] and r["padding"]["sites"] for r in firsts.values()):
+        figures["padding"] = offsets_by_size(firsts)
+    if any(r["consistency"] for r in firsts.values()):
+        figures["consistency"] = agreement_bars(shown)
+    pictures = folder / "pictures"
+    return [p for name, figure in figures.items() for p in save(figure, pictures / f"{name}.png")]

@@ -1,0 +1,99 @@
+"""How symmetric the mean kernel of every layer is, beside what chance makes of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from symscape.plots.style import BLUE, GREY, ORANGE, PAGE_WIDTH, SMALL, short_name, style
+
+Result = dict[str, Any]
+Kinds = dict[str, list[Result]]
+"""Results of networks that differ by their seed alone, by what to call them."""
+Numbers = NDArray[np.float64]
+
+NAMES = 40
+"""So many names of layers fit below a panel."""
+
+
+@style()
+def profile(kinds: Mapping[str, Sequence[Result]]) -> Figure:
+    """Draw S and its twin against depth: a panel a kind, means over its networks.
+
+    Grey: 95 % of kernels of independent normal taps. Hollow: the filters of the layer have no
+    common kernel, so its S is chance. Star: the layer leaves pixels out.
+    """
+    layers = [r[0]["kernels"]["final"] for r in kinds.values()]
+    foot = 0.07 * max((len(short_name(each["layer"])) for each in layers[0]), default=0)
+    figure = Figure(figsize=(PAGE_WIDTH, 0.9 + 1.6 * len(kinds) + foot))
+    figure.suptitle("Symmetry of mean kernels under flips and turns (1: exact)")
+    axes = figure.subplots(len(kinds), 1, squeeze=False)[:, 0]
+    for place, (label, results) in zip(axes, kinds.items(), strict=True):
+        _panel(place, [r["kernels"]["final"] for r in results])
+        place.set_title(f"{label}, n = {len(results)}" if len(results) > 1 else label)
+    figure.legend(handles=_key(axes[0]), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _key(axes: Axes) -> list[Artist]:
+    """Return what the legend explains: the lines, and the two kinds of marks."""
+    hollow = Line2D([], [], ls="", marker="o", mfc="white", color=BLUE)
+    hollow.set_label("hollow: no common kernel")
+    star = Line2D([], [], ls="", marker="*", ms=8.0, color=BLUE, label="star: leaves pixels out")
+    return [*axes.get_legend_handles_labels()[0], hollow, star]
+
+
+def _panel(axes: Axes, networks: Sequence[Sequence[Result]]) -> None:
+    first = networks[0]
+    places = np.arange(len(first))
+    _band(axes, first)
+    score, twin = (_means(networks, key) for key in ("score", "twin"))
+    axes.plot(places, twin, "-", color=ORANGE, lw=0.9, label="its shape (mean taken off)")
+    axes.plot(places, score, "-", color=BLUE, lw=0.9, label="S of the mean kernel")
+    common = np.array([_common(networks, i) for i in range(len(first))])
+    strided = np.array([max(layer["stride"]) > 1 for layer in first])
+    for is_strided, marker, size in ((False, "o", 4.0), (True, "*", 8.0)):
+        for is_common, face in ((True, BLUE), (False, "white")):
+            here = (strided == is_strided) & (common == is_common)
+            axes.plot(
+                places[here], score[here], marker, ms=size, mfc=face, color=BLUE, clip_on=False
+            )
+    axes.set_ylim(0, 1.05)
+    axes.set_ylabel("S")
+    step = max(1, math.ceil(len(first) / NAMES))
+    names = [short_name(layer["layer"]) for layer in first[::step]]
+    axes.set_xticks(places[::step], names, rotation=90, fontsize=SMALL)
+    axes.set_xlim(-0.5, max(len(first), 1) - 0.5)
+
+
+def _band(axes: Axes, layers: Sequence[Result]) -> None:
+    edges = np.arange(len(layers) + 1) - 0.5
+    low, mean, high = (np.array([each["null"][k] for each in layers]) for k in KEYS)
+    axes.stairs(high, edges, baseline=low, fill=True, color="0.88", lw=0, label="95 % by chance")
+    axes.stairs(mean, edges, baseline=None, color=GREY, ls="--", lw=1.0, label="mean by chance")
+
+
+KEYS = ("low", "mean", "high")
+
+
+def _means(networks: Sequence[Sequence[Result]], key: str) -> Numbers:
+    """Return the mean of a number over networks, layer by layer; NaN where none has it."""
+    values = [[math.nan if v[key] is None else v[key] for v in layers] for layers in networks]
+    table = np.array(values, dtype=float)
+    known = np.isfinite(table)
+    sums = np.where(known, table, 0.0).sum(0)
+    return np.where(known.any(0), sums / np.maximum(known.sum(0), 1), math.nan)
+
+
+def _common(networks: Sequence[Sequence[Result]], layer: int) -> bool:
+    """Whether the filters of a layer have a common kernel in most of the networks."""
+    chances = [layers[layer]["strength_p"] for layers in networks]
+    return sum(bool(p is not None and p <= 0.05) for p in chances) > len(chances) / 2

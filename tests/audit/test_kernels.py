@@ -1,0 +1,419 @@
+"""The symmetry of a network's kernels: against definitions, against chance, and at every edge."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from torch import Tensor, nn
+
+from symscape.audit.kernels import (
+    CHUNK,
+    Convolution,
+    KernelMeasure,
+    mean_scores,
+    measure_kernels,
+)
+from symscape.symmetry.groups import ELEMENTS, SWAPS_AXES, distinct_elements
+from symscape.symmetry.isotypic import isotypic_energies
+from symscape.symmetry.measures import null_band, symmetry_score
+
+SIZES = [(3, 3), (2, 2), (5, 5), (3, 5), (1, 7), (4, 1)]
+TWINLESS = {"twin", "twin_p"}
+OF_K = {"score", "p", "moved", "energies", "skew_rows", "skew_columns", *TWINLESS}
+OF_FILTERS = {"strength", "strength_p", "single", "folded"}
+seeds = st.integers(0, 10_000)
+shapes = st.tuples(
+    st.integers(1, 6), st.integers(1, 4), st.integers(1, 5), st.integers(1, 5)
+).filter(lambda shape: shape[2] * shape[3] > 2)
+
+
+def draw(seed: int, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def measure(kernel: Tensor, scale: Tensor | None = None) -> KernelMeasure:
+    [found] = measure_kernels([Convolution("conv", kernel, (1, 1), scale)])
+    return found
+
+
+def numbers(found: KernelMeasure) -> dict[str, float]:
+    """All that was measured, by name; dicts taken apart."""
+    flat: dict[str, float] = {}
+    for name in sorted(OF_K | OF_FILTERS):
+        value = getattr(found, name)
+        if isinstance(value, dict):
+            flat |= {f"{name}/{key}": v for key, v in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def missing(found: KernelMeasure) -> set[str]:
+    """The fields that are NaN, a dict's where every value is."""
+    values = {n: getattr(found, n) for n in OF_K | OF_FILTERS}
+    each = {n: list(v.values()) if isinstance(v, dict) else [v] for n, v in values.items()}
+    return {name for name, all_of in each.items() if all(math.isnan(v) for v in all_of)}
+
+
+def same(a: KernelMeasure, b: KernelMeasure, tolerance: float = 1e-9) -> None:
+    assert numbers(a) == pytest.approx(numbers(b), abs=tolerance, nan_ok=True)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_mean_kernel_has_the_score_and_the_energies_of_their_definitions(size):
+    kernel = draw(0, 6, 5, *size)
+    found, mean = measure(kernel), kernel.mean((0, 1))
+    elements = distinct_elements(size)
+    assert found.score == pytest.approx(symmetry_score(mean, elements), abs=1e-9)
+    assert found.twin == pytest.approx(symmetry_score(mean - mean.mean(), elements), abs=1e-9)
+    assert found.energies == pytest.approx(isotypic_energies(mean), abs=1e-9, nan_ok=True)
+    assert tuple(found.moved) == elements
+    for element, distance in found.moved.items():
+        expected = (ELEMENTS[element](mean) - mean).norm() / mean.norm() / 2
+        assert distance == pytest.approx(expected.item(), abs=1e-9)
+    assert (found.kernel_size, found.filters) == (size, 30)
+    assert found.null == null_band(size, elements)
+    assert found.twin_null == null_band(size, elements, demeaned=True)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_single_is_the_mean_score_of_the_filters_that_are_not_zero(size):
+    kernel = draw(1, 7, 5, *size)
+    kernel[2, 3] = kernel[4] = 0
+    kernel[5, 1] *= 1e-30
+    scores = [symmetry_score(k, distinct_elements(size)) for k in kernel.flatten(0, 1)]
+    assert sum(math.isnan(s) for s in scores) == 6
+    scores = [s for s in scores if not math.isnan(s)]
+    assert measure(kernel).single == pytest.approx(sum(scores) / len(scores), abs=1e-9)
+
+
+def test_a_kernel_larger_than_a_chunk_is_measured_whole():
+    kernel = draw(2, 160, 100, 3, 3).float()
+    assert kernel.numel() > CHUNK
+    found, mean = measure(kernel, torch.ones(160)), kernel.double().mean((0, 1))
+    assert found.score == pytest.approx(symmetry_score(mean, tuple(found.moved)), abs=1e-12)
+    assert found.folded == pytest.approx(found.score, abs=1e-12)
+    share = 16_000 * mean.square().sum() / kernel.double().square().sum()
+    assert found.strength == pytest.approx(share.item(), rel=1e-9)
+    # Each filter is a normal draw, as the null's are.
+    assert found.single == pytest.approx(found.null.mean, abs=0.003)
+
+
+@given(seeds, shapes)
+def test_every_number_has_its_range(seed, shape):
+    found = measure(draw(seed, *shape), draw(seed + 1, shape[0]))
+    assert not found.reason
+    assert missing(found) <= {"twin_p", "strength_p"}
+    assert {"strength_p"} & missing(found) == ({"strength_p"} if found.filters == 1 else set())
+    for name, value in numbers(found).items():
+        low = -1 if name.startswith("skew") else 0
+        assert math.isnan(value) or low - 1e-12 <= value <= 1 + 1e-12, name
+
+
+@given(seeds, shapes, st.floats(1e-25, 1e25), st.sampled_from([-1, 1]))
+def test_nothing_depends_on_the_unit_or_the_sign_of_the_weights(seed, shape, unit, sign):
+    kernel, scale = draw(seed, *shape), draw(seed + 1, shape[0])
+    same(measure(kernel * unit * sign, scale / unit), measure(kernel, scale))
+
+
+@given(seeds, shapes, st.sampled_from(list(ELEMENTS)))
+def test_a_network_seen_in_a_mirror_is_as_symmetric_and_skewed_the_other_way(seed, shape, element):
+    if shape[2] != shape[3] and element in SWAPS_AXES:
+        element = "rot180"
+    kernel = draw(seed, *shape)
+    found, seen = measure(kernel), measure(ELEMENTS[element](kernel))
+    skew = {
+        "identity": (found.skew_rows, found.skew_columns),
+        "hflip": (found.skew_rows, -found.skew_columns),
+        "vflip": (-found.skew_rows, found.skew_columns),
+        "rot180": (-found.skew_rows, -found.skew_columns),
+        "transpose": (found.skew_columns, found.skew_rows),
+        "antitranspose": (-found.skew_columns, -found.skew_rows),
+        "rot90": (-found.skew_columns, found.skew_rows),
+        "rot270": (found.skew_columns, -found.skew_rows),
+    }[element]
+    assert (seen.skew_rows, seen.skew_columns) == pytest.approx(skew, abs=1e-9)
+    for name in ("score", "twin", "p", "twin_p", "strength", "single"):
+        a, b = getattr(found, name), getattr(seen, name)
+        assert a == pytest.approx(b, abs=1e-9, nan_ok=True), name
+    assert seen.energies == pytest.approx(found.energies, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("taps", "rows", "columns"),
+    [
+        ([[1, 0, 0], [0, 0, 0], [0, 0, 0]], -1, -1),
+        ([[0, 0, 0], [0, 0, -2], [0, 0, 0]], 0, 1),
+        ([[0, 0, 0], [0, 0, 0], [-1, 0, 1]], 1, 0),
+        ([[0, 0, 0, 3]], 0, 1),
+        ([[3], [0], [0], [-1]], -0.5, 0),
+    ],
+)
+def test_skew_is_positive_down_and_right_whatever_the_signs(taps, rows, columns):
+    found = measure(torch.tensor([[taps]]).float())
+    assert (found.skew_rows, found.skew_columns) == pytest.approx((rows, columns), abs=1e-12)
+
+
+# Chance
+
+
+@pytest.mark.parametrize("size", [(3, 3), (4, 4), (3, 5), (1, 3), (4, 1)])
+def test_chances_are_uniform_where_chance_alone_made_the_weights(size):
+    layers = [
+        Convolution(str(i), kernel, (1, 1)) for i, kernel in enumerate(draw(3, 300, 3, 2, *size))
+    ]
+    found = measure_kernels(layers)
+    for name in ("p", "twin_p", "strength_p"):
+        values = [getattr(layer, name) for layer in found]
+        assert stats.kstest(values, "uniform").pvalue > 0.005, name
+    for null, name in (("null", "score"), ("twin_null", "twin")):
+        inside = [getattr(m, null).low <= getattr(m, name) <= getattr(m, null).high for m in found]
+        assert sum(inside) / len(inside) == pytest.approx(0.95, abs=0.035)
+    assert sum(layer.common for layer in found) / len(found) == pytest.approx(0.05, abs=0.035)
+
+
+def test_chances_are_tails_of_beta_distributions():
+    """3x3: 3 orbits of 9 taps; the twin lost one of either; 30 filters."""
+    found = measure(draw(4, 5, 6, 3, 3))
+    invariant, offset = found.energies["A1"], found.energies["offset"]
+    assert found.p == pytest.approx(stats.beta(3 / 2, 6 / 2).sf(invariant))
+    twin = (invariant - offset) / (1 - offset)
+    assert found.twin_p == pytest.approx(stats.beta(2 / 2, 6 / 2).sf(twin))
+    assert found.strength_p == pytest.approx(stats.beta(9 / 2, 29 * 9 / 2).sf(found.strength))
+
+
+def test_an_offset_raises_the_score_and_not_the_twin():
+    kernel = draw(5, 8, 8, 3, 3)
+    plain, lifted = measure(kernel), measure(kernel + 3)
+    assert lifted.score > 0.9 > plain.score
+    assert lifted.p < 1e-3 < plain.p
+    assert (lifted.twin, lifted.twin_p) == pytest.approx((plain.twin, plain.twin_p), abs=1e-9)
+    assert lifted.energies["offset"] > 0.95
+    assert lifted.common
+    assert not plain.common
+
+
+def test_filters_that_are_all_alike_share_all_of_it():
+    kernel = draw(6, 1, 1, 3, 3).expand(4, 5, 3, 3)
+    found = measure(kernel)
+    assert found.strength == pytest.approx(1)
+    assert found.strength_p < 1e-12
+    assert found.common
+    assert found.single == pytest.approx(found.score)
+
+
+def test_a_symmetric_kernel_scores_one_and_chance_has_none_of_it():
+    kernel = draw(7, 4, 4, 3, 3)
+    symmetric = sum(act(kernel) for act in ELEMENTS.values())
+    found = measure(symmetric)
+    assert (found.score, found.twin, found.single) == pytest.approx((1, 1, 1), abs=1e-12)
+    assert found.p < 1e-20
+    assert found.energies["A1"] == pytest.approx(1)
+
+
+def test_rounding_above_a_share_of_one_has_a_chance_too():
+    layers = [
+        Convolution("", sum(act(k) for act in ELEMENTS.values()).expand(3, 5, 3, 3), (1, 1))
+        for k in draw(23, 50, 1, 1, 3, 3)
+    ]
+    found = measure_kernels(layers)
+    assert max(layer.energies["A1"] for layer in found) > 1
+    assert max(layer.strength for layer in found) > 1
+    for layer in found:
+        assert (layer.p, layer.twin_p, layer.strength_p) == pytest.approx((0, 0, 0), abs=1e-20)
+
+
+# Folding
+
+
+@given(seeds)
+def test_folded_is_the_score_of_rows_times_their_scale(seed):
+    kernel, scale = draw(seed, 5, 4, 3, 3), draw(seed + 1, 5)
+    scaled = kernel * scale[:, None, None, None]
+    assert measure(kernel, scale).folded == pytest.approx(measure(scaled).score, abs=1e-9)
+
+
+def test_a_batch_norm_s_scale_is_that_of_the_convolution_folded_with_it():
+    conv, norm = nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8).eval()
+    with torch.no_grad():
+        norm.weight.copy_(draw(8, 8))
+        norm.running_var.copy_(draw(9, 8).exp())
+    folded = nn.utils.fuse_conv_bn_eval(conv.eval(), norm).weight
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    expected = symmetry_score(folded.double().mean((0, 1)), distinct_elements((3, 3)))
+    assert measure(conv.weight, scale).folded == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scale", "reason"),
+    [
+        (None, "no BatchNorm reads it"),
+        (torch.zeros(4), "scale is zero"),
+        (torch.tensor([1, math.nan, 1, 1]), "scale is not finite"),
+        (torch.tensor([1, math.inf, 1, 1]), "scale is not finite"),
+        (torch.tensor([1.0, 0, 0, 0]), "mean kernel vanishes"),
+    ],
+)
+def test_what_cannot_be_folded_says_why(scale, reason):
+    kernel = draw(10, 4, 3, 3, 3)
+    kernel[0] = 0
+    found = measure(kernel, scale)
+    assert missing(found) == {"folded"}
+    assert (found.reason, found.folded_reason) == ("", reason)
+
+
+# Which layers
+
+
+def test_layers_come_in_their_order_without_those_of_one_tap():
+    layers = [
+        Convolution("stem", draw(11, 4, 3, 7, 7), (2, 2)),
+        Convolution("point", draw(12, 4, 4, 1, 1), (1, 1)),
+        Convolution("depthwise", draw(13, 4, 1, 3, 3), (1, 2)),
+        Convolution("row", draw(14, 4, 4, 1, 3), (1, 1)),
+    ]
+    found = measure_kernels(layers)
+    assert [m.layer for m in found] == ["stem", "depthwise", "row"]
+    assert [m.stride for m in found] == [(2, 2), (1, 2), (1, 1)]
+    assert [m.filters for m in found] == [12, 4, 16]
+    assert [m.kernel_size for m in found] == [(7, 7), (3, 3), (1, 3)]
+    assert measure_kernels([]) == []
+
+
+def test_a_shared_kernel_counts_once_and_an_equal_one_twice():
+    kernel = draw(15, 4, 3, 3, 3)
+    tensors = [("first", kernel), ("again", kernel.view(4, 3, 3, 3)), ("equal", kernel.clone())]
+    found = measure_kernels([Convolution(name, tensor, (1, 1)) for name, tensor in tensors])
+    assert [m.layer for m in found] == ["first", "equal"]
+
+
+def test_part_of_a_kernel_is_another_kernel():
+    kernel = draw(16, 4, 3, 3, 3)
+    layers = [Convolution("all", kernel, (1, 1)), Convolution("half", kernel[:2], (1, 1))]
+    assert [m.filters for m in measure_kernels(layers)] == [12, 6]
+
+
+@pytest.mark.parametrize("kind", ["parameter", "bfloat16", "channels_last", "strided"])
+def test_tensors_of_any_kind_are_measured(kind):
+    kernel = draw(17, 6, 4, 3, 3).bfloat16().double()
+    other = {
+        "parameter": nn.Parameter(kernel),
+        "bfloat16": kernel.bfloat16(),
+        "channels_last": kernel.contiguous(memory_format=torch.channels_last),
+        "strided": kernel.repeat_interleave(2, 3)[..., ::2],
+    }[kind]
+    same(measure(other), measure(kernel))
+
+
+def test_a_kernel_or_a_scale_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"conv1d: .*\(4, 3, 3\)"):
+        Convolution("conv1d", torch.ones(4, 3, 3), (1, 1))
+    with pytest.raises(ValueError, match=r"up: scale of shape \(3,\) for 4 rows"):
+        Convolution("up", torch.ones(4, 3, 3, 3), (1, 1), torch.ones(3))
+
+
+# Edges
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (0.0, "kernel is zero"),
+        (math.nan, "kernel is not finite"),
+        (math.inf, "kernel is not finite"),
+        (-math.inf, "kernel is not finite"),
+    ],
+)
+def test_a_kernel_without_numbers_has_a_reason_for_each(value, reason):
+    kernel = torch.zeros(4, 3, 3, 3)
+    kernel[0, 0, 0, 0] = value
+    found = measure(kernel, torch.ones(4))
+    assert missing(found) == OF_K | OF_FILTERS
+    assert {found.reason, found.twin_reason, found.folded_reason} == {reason}
+    assert not found.common
+    assert found.null.mean == pytest.approx(0.408, abs=2e-3)
+
+
+def test_a_convolution_without_channels_is_zero():
+    assert measure(torch.ones(0, 3, 3, 3)).reason == "kernel is zero"
+
+
+@pytest.mark.parametrize("rest", [0.0, 1e-9])
+def test_a_mean_kernel_that_vanishes_leaves_the_numbers_of_its_filters(rest):
+    half = draw(18, 8, 4, 3, 3)
+    found = measure(torch.cat([half + rest, -half]), torch.ones(16))
+    assert missing(found) == OF_K | {"folded"}
+    assert {found.reason, found.twin_reason, found.folded_reason} == {"mean kernel vanishes"}
+    assert found.single == pytest.approx(measure(half).single)
+    assert found.strength < 1e-15
+    assert found.strength_p == pytest.approx(1)
+
+
+def test_a_mean_kernel_that_is_small_and_more_than_rounding_is_measured():
+    half = draw(19, 8, 4, 3, 3)
+    found = measure(torch.cat([half + 1e-5, -half]))
+    assert not found.reason
+    assert found.score == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("value", [1.0, -0.1])
+def test_the_twin_of_a_constant_kernel_is_nothing_and_not_symmetric(size, value):
+    found = measure(torch.full((3, 7, *size), value))
+    assert found.score == 1
+    assert missing(found) == {*TWINLESS, "folded"}
+    assert (found.reason, found.twin_reason) == ("", "mean kernel is constant")
+
+
+@pytest.mark.parametrize("size", [(2, 2), (1, 2), (2, 1)])
+def test_where_the_mean_alone_is_invariant_the_twin_has_no_chance(size):
+    found = measure(draw(20, 3, 4, *size))
+    assert missing(found) == {"twin_p", "folded"}
+    assert 0 <= found.twin < 0.5
+
+
+def test_one_filter_is_its_own_mean_and_claims_nothing():
+    found = measure(draw(21, 1, 1, 3, 3))
+    assert missing(found) == {"strength_p", "folded"}
+    assert found.strength == pytest.approx(1)
+    assert found.single == pytest.approx(found.score)
+    assert not found.common
+
+
+# Means
+
+
+def test_mean_scores_leave_out_what_is_missing_and_count_what_is_there():
+    layer = measure(draw(22, 4, 4, 3, 3))
+    values = [(0.2, 0.1, 0.01), (0.6, 0.3, 0.5), (math.nan, math.nan, 1.0), (1.0, math.nan, 0.05)]
+    layers = [
+        dataclasses.replace(layer, score=score, twin=twin, strength_p=p)
+        for score, twin, p in values
+    ]
+    assert mean_scores(layers) == pytest.approx(
+        {
+            "score": 0.6,
+            "score_layers": 3,
+            "twin": 0.2,
+            "twin_layers": 2,
+            "score_common": 0.6,
+            "score_layers_common": 2,
+            "twin_common": 0.1,
+            "twin_layers_common": 1,
+        }
+    )
+
+
+def test_the_mean_over_no_layer_is_none():
+    means = mean_scores([])
+    assert {k for k, v in means.items() if math.isnan(v)} == {
+        "score",
+        "twin",
+        "score_common",
+        "twin_common",
+    }
+    assert sum(v for v in means.values() if not math.isnan(v)) == 0
