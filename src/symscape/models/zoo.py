@@ -94,7 +94,9 @@ def _torchvision(name: str, model: str, pretrained: bool, options: dict[str, Any
     )
     network = _made(name, make)
     preset = best.transforms()
-    crop = getattr(preset, "crop_size", None) or getattr(preset, "resize_size", None)
+    # Transformers take one size alone, which other weights may not have.
+    own = getattr(network, "image_size", None)
+    crop = [own] if own else preset.crop_size if hasattr(preset, "crop_size") else None
     size = (int(crop[0]), int(crop[-1])) if crop else None
     mean, std = (tuple(getattr(preset, key, ())) or None for key in ("mean", "std"))
     version = f"torchvision {torchvision.__version__}"

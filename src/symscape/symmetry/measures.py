@@ -21,7 +21,7 @@ NULL_DRAWS = 20_000
 NULL_TAPS = 1_000_000
 """At most so many kernels, and taps of them, are drawn for a null."""
 MIN_ROWS = 256
-CACHED = 1 << 17
+CACHED = 1 << 16
 """Numbers a processor's cache holds; but with fewer rows than these a product is slow."""
 
 MEASURES: dict[str, tuple[str, ...]] = {
@@ -88,11 +88,12 @@ def filter_scores(filters: Tensor, elements: tuple[str, ...]) -> Tensor:
     differences, squares_of, weights = _differences(_size(filters), elements)
     rows = filters.detach().flatten(1).to(differences)
     at_once = max(MIN_ROWS, CACHED // (differences.shape[1] + 1))
-    scores = [
-        1 - ((part @ differences).square_() @ squares_of).sqrt_() @ weights / part.norm(dim=1)
+    moved = [
+        ((part @ differences).square_() @ squares_of).sqrt_() @ weights
         for part in torch.split(rows, at_once)
     ]
-    return torch.cat(scores)
+    norms: Tensor = rows.norm(dim=1)
+    return 1 - torch.cat(moved) / norms
 
 
 @lru_cache(maxsize=256)

@@ -83,18 +83,22 @@ class Operators(TorchDispatchMode):
             moved_args, moved_kwargs = tree_map_only(Tensor, _to_meta, (args, kwargs))
         out = func(*moved_args, **moved_kwargs)
         name = func._schema.name.removeprefix("aten::")
-        if name == "convolution":
-            self._note_kernel(tensors[1], args[3])
+        noted = name == "convolution" and self._note_kernel(tensors[1], args[3])
         if flows and name not in MAKERS:
             self._follow(func, name, _filled(func, args, kwargs), tensors, flows, out)
+        if noted and (flow := self.record.flows.get(out)) is not None and flow.known:
+            maker = len(self.record.trace.convolutions) - 1
+            self.record.flows[out] = replace(flow, maker=maker)
         return out
 
-    def _note_kernel(self, weight: Tensor, stride: Sequence[int]) -> None:
-        if weight.ndim == 4 and weight.device.type != "meta":
+    def _note_kernel(self, weight: Tensor, stride: Sequence[int]) -> bool:
+        """Note a kernel that has values; return whether it had."""
+        if real := weight.ndim == 4 and weight.device.type != "meta":
             pair = (int(stride[0]), int(stride[-1]))
             self.record.trace.convolutions.append(
                 Convolution(self.record.layer, weight.detach(), pair, None)
             )
+        return real
 
     def _follow(
         self,
@@ -114,8 +118,6 @@ class Operators(TorchDispatchMode):
         flow = _flow_behind(record, call, func, tensors)
         if name in NORMS and flows[0].maker is not None:
             _note_norm(record, flows[0].maker, name, args)
-        if name == "convolution" and flow is not None and flow.known:
-            flow = Flow(flow.step, flow.dims, maker=len(record.trace.convolutions) - 1)
         for output in outputs if flow is not None else ():
             record.flows[output] = flow
 

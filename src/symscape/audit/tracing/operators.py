@@ -84,7 +84,16 @@ def rule_of(func: Any) -> Rule | None:
     name = func._schema.name.removeprefix("aten::")
     if name in RULES:
         return RULES[name]
-    return pointwise if torch.Tag.pointwise in func.tags else None
+    # Some that work in place lack the tag of those that do not.
+    twin = getattr(torch.ops.aten, name.rstrip("_"), None)
+    tags = [
+        tag for each in (func, getattr(twin, "default", None)) for tag in getattr(each, "tags", ())
+    ]
+    return pointwise if torch.Tag.pointwise in tags or name in POINTWISE else None
+
+
+POINTWISE = ("hardswish", "hardswish_", "hardsigmoid", "hardsigmoid_", "relu6", "relu6_")
+"""Without the tag in some versions of PyTorch."""
 
 
 def keeps_tokens(rule: Rule) -> bool:

@@ -233,7 +233,7 @@ def pointwise(record: Record, call: Call) -> Flow | None:
 
 def marks_a_place(tensor: Tensor, call: Call) -> bool:
     """Whether a constant that meets a map differs from its mirror images."""
-    if call.first.dims is None:
+    if call.first.dims is None or tensor.device.type == "meta":
         return False
     missing = len(call.out) - tensor.ndim
     dims = broadcast(call.first.dims, len(call.shape), len(call.out))
