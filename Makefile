@@ -1,4 +1,4 @@
-# make quickstart   install, train two networks on digits, show what symmetry does, a barrier, sharpness
+# make quickstart   install, train two networks on digits; a barrier, sharpness, an audit
 # make test         install, run the tests
 # make check        lint, format, types, all tests; .ci/run leaves the longest out
 PYTHON ?= python3
@@ -17,13 +17,14 @@ quickstart: $(VENV)/.installed
 	$(BIN)/python train.py --multirun experiment=quickstart symmetry=vanilla,rot90
 	@$(BIN)/python interpolate.py study=quickstart align=activations points=11
 	@$(BIN)/python sharpness.py study=quickstart images=256 k=1 quantities=eigenvalues
+	@$(BIN)/python audit.py study=quickstart images=200 shifts=1
 	@$(BIN)/python summary.py study=quickstart
 
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --durations=12
 
 test-slow: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SLOW)" -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SLOW)" -n auto --durations=12
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

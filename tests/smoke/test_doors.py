@@ -10,6 +10,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
+from symscape.config.audit import AuditConfig
 from symscape.config.groups import AUGMENTATIONS, DATASETS, STANDARD_WIDTHS, SYMMETRIES
 from symscape.config.interpolate import InterpolateConfig
 from symscape.config.shared import LoggerConfig
@@ -175,6 +176,7 @@ CHOICES = {
     "train": TrainConfig(),
     "interpolate": InterpolateConfig(study="x"),
     "sharpness": SharpnessConfig(study="x"),
+    "audit": AuditConfig(study="x"),
 }
 
 

@@ -25,7 +25,7 @@ COMMANDS = [
 def test_commands_compose(line):
     _, door, *words = shlex.split(line)
     assert (ROOT / door).exists()
-    overrides = [full_key(w.split(",")[0]) for w in words if w != "-m"]
+    overrides = [full_key(w if "[" in w else w.split(",")[0]) for w in words if w != "-m"]
     register_schemas()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT / "cfg"), version_base="1.3"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from symscape.config.analysis import AnalysisConfig, listed
 from symscape.errors import ConfigError, SymscapeError, check_number
 
 QUANTITIES = ("kernels", "padding", "invariance", "consistency")
+MITIGATIONS = ("reflect", "replicate", "circular", "partial", "blur", "sbpool", "size")
 NEEDS_NETWORK = ("weights", "input_size")
 
 
@@ -29,6 +30,9 @@ class AuditConfig(AnalysisConfig):
     """Of `network`: N or [height, width]; null: what its library says."""
     quantities: Any = None
     """Any of kernels, padding, invariance, consistency; null: all that there are images for."""
+    mitigations: Any = field(default_factory=list)
+    """Any of reflect, replicate, circular, partial, blur, sbpool, size: what each would change, the
+    network not trained again."""
     images: int = 1000
     """Test images, the first ones always, whose answers are compared."""
     shifts: int = 3
@@ -41,6 +45,7 @@ class AuditConfig(AnalysisConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.quantities = listed("quantities", self.quantities, QUANTITIES)
+        self.mitigations = listed("mitigations", self.mitigations, MITIGATIONS) or []
         self._check_subject()
         if self.quantities == []:
             raise ConfigError("quantities", "[]", f"at least one of {', '.join(QUANTITIES)}")

@@ -118,6 +118,9 @@ class AuditResult(Result):
     """The fields of `audit.consistency.Consistency`, and `content`: the hash of its images."""
     left_out: dict[str, str]
     """Quantities that were not measured, and why."""
+    mitigations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What each would change, the network not trained again: padding, invariance, consistency as
+    above, input_size, `changed` (modules) and `left` (which stay, and why)."""
 
 
 AnyResult = TypeVar("AnyResult", bound=Result)
@@ -140,7 +143,7 @@ def jsonable(tree: Any) -> Any:
     """Return a tree in which what is not a number is null: JSON knows no nan."""
     if isinstance(tree, dict):
         return {key: jsonable(value) for key, value in tree.items()}
-    if isinstance(tree, list):
+    if isinstance(tree, list | tuple):
         return [jsonable(value) for value in tree]
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree
 

@@ -23,6 +23,7 @@ from symscape.audit.tracing.record import Record
 from symscape.audit.tracing.steps import Axis, Pair, Trace
 from symscape.errors import SymscapeError
 from symscape.layers.sampling.blur import Blur, taps_for
+from symscape.layers.sampling.grid_mean import GridMean
 from symscape.layers.sampling.padding import PaddedConv2d
 
 
@@ -101,9 +102,9 @@ def _named(network: nn.Module, record: Record) -> Iterator[None]:
     def leave(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         record.trusted -= isinstance(module, PaddedConv2d)
         mark = marks.pop()
-        if isinstance(module, Blur):
+        if isinstance(module, Blur | GridMean):
             record.back_to(mark)
-            _note_blur(record, module, inputs[0], output)
+            _note_own(record, module, inputs[0], output)
         record.stack.pop()
 
     hooks = []
@@ -117,18 +118,25 @@ def _named(network: nn.Module, record: Record) -> Iterator[None]:
             hook.remove()
 
 
-def _note_blur(record: Record, blur: Blur, x: Tensor, y: Tensor) -> None:
-    """Note a blur of ours, whose products with matrices say nothing of windows."""
+def _note_own(record: Record, module: Blur | GridMean, x: Tensor, y: Tensor) -> None:
+    """Note a layer of ours whose operators say nothing of windows."""
     if (flow := record.flows.get(x)) is None or flow.dims is None:
         return
-    sizes = (x.shape[-2], x.shape[-1])
-    taps = [blur.taps or taps_for(n) for n in sizes]
-    rows, columns = (Axis(f, blur.stride, 1, (f - 1) // 2, f // 2) for f in taps)
+    size = (x.shape[-2], x.shape[-1])
+    if isinstance(module, Blur):
+        taps = [module.taps or taps_for(n) for n in size]
+        axes = [Axis(f, module.stride, 1, (f - 1) // 2, f // 2) for f in taps]
+    else:
+        # All grids together read a row more for each that one of them leaves out.
+        record.trace.dynamic = True
+        kernel, pads = module.window(size)
+        each = zip(kernel, pads.stride, pads.amounts, strict=True)
+        axes = [Axis(k, s, 1, p, p) for k, s, p in each]
     step = record.add(
         "blur",
         [flow.step],
-        axes=(rows, columns),
+        axes=(axes[0], axes[1]),
         size=(y.shape[-2], y.shape[-1]),
-        automatic=blur.taps is None,
+        automatic=isinstance(module, Blur) and module.taps is None,
     )
     record.flows[y] = Flow(step, flow.dims)

@@ -14,6 +14,7 @@ from symscape.data.batches import Batches
 from symscape.data.content import content_key
 from symscape.data.images import ImageSet, channel_stats
 from symscape.data.load import load_parts
+from symscape.data.resize import resized
 from symscape.errors import ConfigError
 from symscape.jobs.analysis.images import images_of, some
 from symscape.jobs.audit.specimens import Specimen
@@ -41,26 +42,32 @@ class Images:
         self.config, self.hardware = config, hardware
         self.loaded: dict[str, tuple[ImageSet, int, str]] = {}
 
-    def of(self, specimen: Specimen) -> TestImages:
-        """Return the first test images for a specimen.
+    def of(self, specimen: Specimen, size: tuple[int, int]) -> TestImages:
+        """Return the first test images for a specimen, of this size.
 
         Raises:
             SymscapeError: they cannot be had, or are others than those of the run's training.
         """
+        if size != specimen.size and size[0] != size[1]:
+            raise ConfigError("mitigations", "size", "images are resized to squares alone")
         if specimen.run is not None:
-            return self._of_run(specimen.run)
-        return self._of_network(specimen)
+            return self._of_run(specimen.run, size)
+        return self._of_network(specimen, size)
 
-    def _of_run(self, run: Run) -> TestImages:
+    def _of_run(self, run: Run, size: tuple[int, int]) -> TestImages:
         about = run.manifest.data
         if about["content"] not in self.loaded:
             data = images_of(run, self.config.data)
-            self.loaded[about["content"]] = (data.test, len(data.classes), data.content)
-        return self._batches(*self.loaded[about["content"]], about["mean"], about["std"])
+            test = some(data.test, self.config.images)
+            self.loaded[about["content"]] = (test, len(data.classes), data.content)
+        test, classes, content = self.loaded[about["content"]]
+        if tuple(test.images.shape[2:]) != size:
+            test = resized(test, size[0])
+        return self._batches(test, classes, content, about["mean"], about["std"])
 
-    def _of_network(self, specimen: Specimen) -> TestImages:
+    def _of_network(self, specimen: Specimen, size: tuple[int, int]) -> TestImages:
         """Read a folder's test part, resized to what the network takes."""
-        height, width = specimen.size
+        height, width = size
         if height != width:
             raise ConfigError("input_size", [height, width], "consistency needs square images")
         place = self.config.data

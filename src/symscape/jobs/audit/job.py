@@ -63,6 +63,8 @@ class AuditAnalysis(Analysis[AuditResult]):
         used |= {"consistency": ("images", "shifts", "precision")}
         keys = [key for quantity in wanted for key in used[quantity]]
         settings = {"quantities": wanted, **{key: getattr(config, key) for key in keys}}
+        if config.mitigations:
+            settings["mitigations"] = config.mitigations
         if config.network:
             settings |= {"seed": config.seed, "input_size": config.input_size}
             settings["content"] = self._content()
@@ -98,7 +100,7 @@ class AuditAnalysis(Analysis[AuditResult]):
                 () if specimen.run is None else (specimen.run,),
                 path,
                 self.settings,
-                len(self.config.wanted),
+                len(self.config.wanted) * (1 + len(self.config.mitigations)),
                 method="" if specimen.run is not None else specimen.reference.label,
             )
             for path, specimen in self.specimens.items()
@@ -127,6 +129,7 @@ class AuditAnalysis(Analysis[AuditResult]):
         """Means over seeds; a row a layer, a site, a view, as far as they were measured."""
         names = {"kernels": "layers", "padding": "padding", "consistency": "consistency"}
         wanted = [names[q] for q in self.config.wanted if q in names]
+        wanted += ["mitigations"] if self.config.mitigations else []
         if self.config.network and self.config.data.root is None:
             wanted = [name for name in wanted if name != "consistency"]
         return [self.folder / f"{name}.csv" for name in ("summary", *wanted)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import math
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from torch import nn
@@ -11,7 +12,8 @@ from symscape.audit.balance import balance, balanced_sizes
 from symscape.audit.consistency import measure_consistency
 from symscape.audit.invariance import invariance_defect
 from symscape.audit.kernels import measure_kernels
-from symscape.audit.tracing.steps import Trace
+from symscape.audit.rewriting import Rewritten, rewritten
+from symscape.audit.tracing.steps import Pair, Trace
 from symscape.audit.tracing.trace import trace
 from symscape.config.audit import AuditConfig
 from symscape.errors import ConfigError, SymscapeError
@@ -24,6 +26,17 @@ from symscape.training.hardware import Hardware
 
 NEAR = 6
 """Rows more and fewer for which offsets are noted."""
+Found = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """A specimen's network, as it is or rewritten, on images of one size."""
+
+    specimen: Specimen
+    network: nn.Module
+    size: Pair
+    trace: Trace
 
 
 class AuditMeasure:
@@ -44,82 +57,144 @@ class AuditMeasure:
         Raises:
             SymscapeError: it cannot compute images of its size, or its images cannot be had.
         """
-        network = specimen.final
-        traced = trace(network, specimen.channels, specimen.size)
-        if not traced.convolutions:
+        look = self._look(specimen, specimen.final, specimen.size)
+        if not look.trace.convolutions:
             raise ConfigError("network", specimen.reference.label, "applies no convolution")
-        found: dict[str, Any] = dict.fromkeys(self.config.wanted)
-        left_out: dict[str, str] = {}
-        for quantity in self.config.wanted:
-            steps.about(f"{specimen.reference.label}: {quantity}")
-            try:
-                found[quantity] = getattr(self, f"_{quantity}")(specimen, network, traced)
-            except _LeftOutError as why:
-                left_out[quantity] = str(why)
-            steps.tick()
+        # Rewritten before answers are computed: where that is done, the network is moved to.
+        others = {name: self._rewritten(look, name) for name in self.config.mitigations}
+        found, left_out = self._quantities(look, self.config.wanted, steps)
+        mitigations = {}
+        for name, (other, about) in others.items():
+            wanted = [q for q in self.config.wanted if q != "kernels"]
+            mitigations[name] = about | self._quantities(other, wanted, steps)[0]
         return AuditResult(
             subject=specimen.reference,
-            about=self._about(specimen, traced),
+            about=self._about(look),
             kernels=found.get("kernels") or {},
             padding=found.get("padding"),
             invariance=found.get("invariance"),
             consistency=found.get("consistency"),
             left_out=left_out,
+            mitigations=mitigations,
         )
 
-    def _about(self, specimen: Specimen, traced: Trace) -> dict[str, Any]:
-        kernels = [c.kernel for c in traced.convolutions]
+    def _look(self, specimen: Specimen, network: nn.Module, size: Pair) -> _Look:
+        return _Look(specimen, network, size, trace(network, specimen.channels, size))
+
+    def _quantities(
+        self, look: _Look, wanted: list[str], steps: Steps
+    ) -> tuple[Found, dict[str, str]]:
+        """Return what was measured, and why some was not."""
+        found: Found = {}
+        left_out = {}
+        measures = {
+            "kernels": self._kernels,
+            "padding": self._padding,
+            "invariance": self._invariance,
+            "consistency": self._consistency,
+        }
+        for quantity in wanted:
+            steps.about(f"{look.specimen.reference.label}: {quantity}")
+            try:
+                found[quantity] = jsonable(measures[quantity](look))
+            except _LeftOutError as why:
+                left_out[quantity] = str(why)
+            steps.tick()
+        return found, left_out
+
+    def _rewritten(self, look: _Look, mitigation: str) -> tuple[_Look, Found]:
+        """Return a specimen with a mitigation, and what it changed."""
+        specimen, size = look.specimen, look.size
+        if mitigation == "size":
+            size, why = self._balanced(look)
+            made = Rewritten(look.network, int(size != look.size), why)
+        else:
+            made = rewritten(look.network, mitigation)
+        about = {"changed": made.changed, "left": made.left, "input_size": list(size)}
+        return self._look(specimen, made.network, size), about
+
+    def _balanced(self, look: _Look) -> tuple[Pair, list[str]]:
+        """Return the nearest balanced size above, or the size itself and why."""
+        even = balance(look.trace)
+        (_, rows), (_, columns) = self._sizes(look)
+        if even.balanced:
+            return look.size, []
+        if rows is None or columns is None:
+            return look.size, ["no balanced size within 64 px"]
+        uneven = [
+            any(site.offset[axis] for site in even.sites)
+            or any(each.apart[axis] for each in even.misaligned)
+            for axis in (0, 1)
+        ]
+        height, width = (
+            new if moved else old
+            for old, new, moved in zip(look.size, (rows, columns), uneven, strict=True)
+        )
+        return (height, width), []
+
+    def _sizes(self, look: _Look) -> tuple[tuple[int | None, int | None], ...]:
+        channels = look.specimen.channels
+        return balanced_sizes(look.trace, lambda size: trace(look.network, channels, size))
+
+    def _about(self, look: _Look) -> Found:
+        kernels = [c.kernel for c in look.trace.convolutions]
         return {
-            "weights": specimen.weights,
-            "input_size": list(specimen.size),
-            "channels": specimen.channels,
+            "weights": look.specimen.weights,
+            "input_size": list(look.size),
+            "channels": look.specimen.channels,
             "convolutions": len(kernels),
             "spatial": sum(k.shape[2:].numel() > 1 for k in kernels),
-            **specimen.about,
+            **look.specimen.about,
         }
 
-    def _kernels(self, specimen: Specimen, network: nn.Module, traced: Trace) -> dict[str, Any]:
+    def _kernels(self, look: _Look) -> Found:
         found = {}
+        specimen = look.specimen
         for moment, load in specimen.moments.items():
-            at = traced if moment == "final" else trace(load(), specimen.channels, specimen.size)
+            at = look.trace
+            if moment != "final":
+                at = trace(load(), specimen.channels, look.size)
             means = {c.name: mean_kernel(c.kernel).tolist() for c in reversed(at.convolutions)}
             found[moment] = [
-                jsonable({**asdict(m), "mean_kernel": means[m.layer]})
+                {**asdict(m), "mean_kernel": means[m.layer]}
                 for m in measure_kernels(at.convolutions)
             ]
         return found
 
-    def _padding(self, specimen: Specimen, network: nn.Module, traced: Trace) -> dict[str, Any]:
-        sizes = balanced_sizes(traced, lambda size: trace(network, specimen.channels, size))
-        even = balance(traced)
+    def _padding(self, look: _Look) -> Found:
+        sizes = self._sizes(look)
+        even = balance(look.trace)
         return {
             **asdict(even),
             "balanced": even.balanced,
             "sizes": sizes,
-            "near": _near(traced, sizes),
+            "near": _near(look.trace, sizes),
         }
 
-    def _invariance(self, specimen: Specimen, network: nn.Module, traced: Trace) -> dict[str, Any]:
-        seed = self.config.seed
-        found = invariance_defect(network, specimen.channels, specimen.size, seed=seed)
+    def _invariance(self, look: _Look) -> Found:
+        channels, seed = look.specimen.channels, self.config.seed
+        found = invariance_defect(look.network, channels, look.size, seed=seed)
+        if not math.isfinite(found.worst):
+            raise _LeftOutError("its answers do not depend on the image")
         return {**asdict(found), "worst": found.worst, "exact": found.exact}
 
-    def _consistency(self, specimen: Specimen, network: nn.Module, traced: Trace) -> dict[str, Any]:
-        if specimen.run is None and self.config.data.root is None:
+    def _consistency(self, look: _Look) -> Found:
+        if look.specimen.run is None and self.config.data.root is None:
             raise _LeftOutError("no images (data.root=PATH)")
-        images = self.images.of(specimen)
-        classes = traced.output[-1] if len(traced.output) == 2 else 0
-        if len(traced.output) != 2:
+        if len(look.trace.output) != 2:
             raise _LeftOutError("its answer is no class")
-        shown = self.hardware.prepare(network)
-        fits = classes == images.classes
+        images = self.images.of(look.specimen, look.size)
+        fits = look.trace.output[-1] == images.classes
         found = measure_consistency(
-            shown, images.batches, shifts=self.config.shifts, classes_fit=fits
+            self.hardware.prepare(look.network),
+            images.batches,
+            shifts=self.config.shifts,
+            classes_fit=fits,
         )
-        return {**jsonable(asdict(found)), "content": images.content, "classes_fit": fits}
+        return {**asdict(found), "content": images.content, "classes_fit": fits}
 
 
-def _near(traced: Trace, sizes: tuple[tuple[int | None, int | None], ...]) -> dict[str, Any]:
+def _near(traced: Trace, sizes: tuple[tuple[int | None, int | None], ...]) -> Found:
     """Return the offsets of all sites, rows alone, at numbers of rows near the image's."""
     height, width = traced.input_size
     if traced.dynamic:

@@ -17,13 +17,23 @@ def numbers_of(result: AuditResult) -> dict[str, float]:
     found: dict[str, float] = {}
     for moment, layers in result.kernels.items():
         found |= {f"{name}/{moment}": value for name, value in _of_kernels(layers)}
-    if result.padding is not None:
-        found |= dict(_of_padding(result.padding))
-    if result.invariance is not None:
-        found["defect"] = result.invariance["worst"]
-    if result.consistency is not None:
-        found |= dict(_of_consistency(result.consistency))
+    found |= _of_look(result.padding, result.invariance, result.consistency)
+    for mitigation, m in result.mitigations.items():
+        keys = ("padding", "invariance", "consistency")
+        after = _of_look(*(m.get(key) for key in keys))
+        found |= {f"{mitigation}: {name}": value for name, value in after.items()}
     return found
+
+
+def _of_look(
+    padding: dict[str, Any] | None,
+    invariance: dict[str, Any] | None,
+    consistency: dict[str, Any] | None,
+) -> dict[str, float]:
+    found = dict(_of_padding(padding)) if padding is not None else {}
+    if invariance is not None:
+        found["defect"] = invariance["worst"]
+    return found | (dict(_of_consistency(consistency)) if consistency is not None else {})
 
 
 def _of_kernels(layers: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float]]:

@@ -53,6 +53,7 @@ def specimen_of_run(run: Run) -> Specimen:
         size=(data["height"], data["width"]),
         moments={"init": lambda: load_run(run, "init"), "final": lambda: load_run(run)},
         run=run,
+        about={key: getattr(run.config.model, key) for key in ("padding", "downsample", "blur")},
     )
 
 

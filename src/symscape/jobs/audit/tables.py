@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from symscape.jobs.analysis.labels import labels_of
+from symscape.jobs.audit.claims import claims_of
+from symscape.jobs.audit.comparisons import write_comparisons
 from symscape.jobs.audit.numbers import numbers_of
 from symscape.jobs.audit.words import lines_of, title_of
 from symscape.landscape.intervals import Interval, mean_interval
@@ -35,19 +37,24 @@ COLUMNS = {
 
 
 def write_tables(folder: Path, results: Sequence[AuditResult]) -> None:
-    """Write summary.csv, and layers.csv, padding.csv, consistency.csv where it was measured."""
+    """Write summary.csv, and a table for each quantity that was measured."""
     tables = {
         "summary.csv": _summary(results),
         "layers.csv": [row for result in results for row in _layers(result)],
         "padding.csv": [row for result in results for row in _sites(result)],
         "consistency.csv": [row for result in results for row in _views(result)],
+        "mitigations.csv": [row for result in results for row in _mitigations(result)],
     }
     measured = {
         "summary.csv": True,
         "layers.csv": any(result.kernels for result in results),
         "padding.csv": any(result.padding for result in results),
         "consistency.csv": any(result.consistency for result in results),
+        "mitigations.csv": any(result.mitigations for result in results),
     }
+    write_comparisons(folder / "comparisons.csv", results)
+    if claims := claims_of(results, names_of(results)):
+        write_rows(folder / "claims.csv", [claim.as_row() for claim in claims])
     for name, rows in tables.items():
         if measured[name]:
             write_rows(folder / name, rows, None if rows else ["name", "seed"])
@@ -153,6 +160,23 @@ def _views(result: AuditResult) -> Iterator[Row]:
         yield {**row, "kappa": "" if each["kappa"] is None else each["kappa"]}
 
 
+def _mitigations(result: AuditResult) -> Iterator[Row]:
+    """Yield every number before and after each mitigation; none was trained again."""
+    numbers = numbers_of(result)
+    for mitigation, found in result.mitigations.items():
+        for name, before in numbers.items():
+            if (after := numbers.get(f"{mitigation}: {name}")) is not None:
+                yield {
+                    **_about(result),
+                    "mitigation": mitigation,
+                    "retrained": "no",
+                    "input_size": "x".join(map(str, found["input_size"])),
+                    "quantity": name,
+                    "before": before,
+                    "after": after,
+                }
+
+
 def table_of(results: Sequence[AuditResult]) -> RenderableType:
     """Return a block a network, or for the runs of a study a line a kind."""
     networks = [r for r in results if not isinstance(r.subject, RunReference)]
@@ -163,7 +187,16 @@ def _block(result: AuditResult) -> str:
     return "\n".join([title_of(result), *(f"{name:<12}{said}" for name, said in lines_of(result))])
 
 
-def _kinds(results: Sequence[AuditResult]) -> Table:
+def _kinds(results: Sequence[AuditResult]) -> RenderableType:
+    claims = claims_of(results, names_of(results))
+    decided = [c for c in claims if c.verdict != "undecided"]
+    said = [f"{c.verdict:<14}{c.text} (n = {c.n})" for c in decided]
+    if left := len(claims) - len(decided):
+        said.append(f"undecided: {left} other claims (claims.csv)")
+    return Group(_means(results), Text("\n".join(said))) if said else _means(results)
+
+
+def _means(results: Sequence[AuditResult]) -> Table:
     title = (
         "audit at the end of training: means over seeds (summary.csv has 95 % intervals)\n"
         "S: mean kernels; shape: layers that beat chance without their mean; uneven: sites;\n"

@@ -29,7 +29,25 @@ def lines_of(result: AuditResult) -> list[tuple[str, str]]:
         lines.append(("invariance", _invariance(result.invariance)))
     if result.consistency is not None:
         lines.append(("consistency", _consistency(result.consistency)))
-    return lines + [(quantity, f"left out: {why}") for quantity, why in result.left_out.items()]
+    lines += [(quantity, f"left out: {why}") for quantity, why in result.left_out.items()]
+    return lines + [(name, _mitigated(each)) for name, each in result.mitigations.items()]
+
+
+def _mitigated(found: dict[str, Any]) -> str:
+    """Return what a mitigation changes."""
+    height, width = found["input_size"]
+    said = [f"not retrained, {height}x{width}, {found['changed']} changed"]
+    if padding := found.get("padding"):
+        said.append("balanced" if padding["balanced"] else padding_said(padding))
+    if invariance := found.get("invariance"):
+        exact, worst = invariance["exact"], invariance["worst"]
+        said.append("exact with symmetric kernels" if exact else f"defect {worst:.2f}")
+    if consistency := found.get("consistency"):
+        said.append(_consistency(consistency))
+    if found["left"]:
+        more = f" and {len(found['left']) - 2} more" if len(found["left"]) > 2 else ""
+        said.append(f"left: {', '.join(found['left'][:2])}{more}")
+    return "; ".join(said)
 
 
 def _kernels(result: AuditResult) -> str:

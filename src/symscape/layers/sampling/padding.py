@@ -70,7 +70,9 @@ class Padding:
         if self.mode != "partial" or not any(self.amounts):
             return convolve(padded, left, bias)
         y = convolve(padded, left, None)
-        y = y * _ratio(self, size, starts, y.dtype, y.device)
+        ratio = _ratio(self, size, starts, y.shape[1], y.dtype, y.device)
+        # In place: no derivative needs the product, and memory taken anew costs a CPU more.
+        y = y * ratio if y._is_view() else y.mul_(ratio)
         return y if bias is None else y + bias.to(y.dtype)[:, None, None]
 
     def _padded(
@@ -92,10 +94,15 @@ def _ratio(
     padding: Padding,
     size: KernelSize,
     starts: KernelSize,
+    channels: int,
     dtype: torch.dtype,
     device: torch.device,
 ) -> Tensor:
-    """Return the taps of a window over those that meet the map, (H', W')."""
+    """Return the taps of a window over those that meet the map, (1, C, H', W').
+
+    The same for all channels, and there for all: where channels are last, products run over a whole
+    image at once.
+    """
     # Ordinary tensors, also where inference mode asks first.
     with torch.inference_mode(False), torch.device("cpu"):
         axes = []
@@ -107,7 +114,8 @@ def _ratio(
             met = windows[:, :: padding.dilation[axis]].sum(1)
             # A window that meets nothing makes zero, whatever it is scaled by.
             axes.append(padding.kernel_size[axis] / met.clamp(min=1))
-        return torch.outer(axes[0], axes[1]).to(device, dtype)
+        ratio = torch.outer(axes[0], axes[1]).expand(1, channels, -1, -1).to(device, dtype)
+        return ratio.contiguous(memory_format=torch.channels_last)
 
 
 class PaddedConv2d(nn.Conv2d):
@@ -118,6 +126,9 @@ class PaddedConv2d(nn.Conv2d):
         grid: of the block that it belongs to.
         options: of nn.Conv2d.
     """
+
+    mode: str
+    grid: Grid | None
 
     def __init__(
         self, *args: Any, mode: str = "zeros", grid: Grid | None = None, **options: Any

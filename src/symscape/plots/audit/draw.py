@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 
 from symscape.plots.audit.consistency import agreement_bars
 from symscape.plots.audit.kernels import mean_kernels
+from symscape.plots.audit.mitigations import before_after
 from symscape.plots.audit.padding import offsets_by_size
 from symscape.plots.audit.profile import Kinds, profile
 from symscape.plots.read.runs import read_result
 from symscape.plots.style import save
 
+KEYS = ("subject", "about", "kernels", "padding", "invariance", "consistency", "mitigations")
 MOST = 6
 """Kinds of networks that a picture shows; tables have all."""
 
@@ -32,7 +34,7 @@ def draw_audit(folder: Path, results: Sequence[Path], labels: dict[str, str]) ->
     """
     kinds: Kinds = defaultdict(list)
     for path in results:
-        result = read_result(path, ("subject", "about", "kernels", "padding", "consistency"))
+        result = read_result(path, KEYS)
         subject = result["subject"]
         kinds[labels[subject.get("name", subject.get("label"))]].append(result)
     shown = dict(list(kinds.items())[:MOST])
@@ -45,5 +47,7 @@ def draw_audit(folder: Path, results: Sequence[Path], labels: dict[str, str]) ->
         figures["padding"] = offsets_by_size(firsts)
     if any(r["consistency"] for r in firsts.values()):
         figures["consistency"] = agreement_bars(shown)
+    if any(r["mitigations"] for r in firsts.values()):
+        figures["mitigations"] = before_after(shown)
     pictures = folder / "pictures"
     return [p for name, figure in figures.items() for p in save(figure, pictures / f"{name}.png")]

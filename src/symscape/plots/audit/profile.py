@@ -31,13 +31,16 @@ def profile(kinds: Mapping[str, Sequence[Result]]) -> Figure:
     Grey: 95 % of kernels of independent normal taps. Hollow: the filters of the layer have no
     common kernel, so its S is chance. Star: the layer leaves pixels out.
     """
-    layers = [r[0]["kernels"]["final"] for r in kinds.values()]
-    foot = 0.07 * max((len(short_name(each["layer"])) for each in layers[0]), default=0)
+    names = [[e["layer"] for e in r[0]["kernels"]["final"]] for r in kinds.values()]
+    # Panels of the same layers share the names below the last of them.
+    named = [own != below for own, below in zip(names, [*names[1:], []], strict=True)]
+    longest = max((len(short_name(name)) for each in names for name in each), default=0)
+    foot = 0.07 * longest * sum(named)
     figure = Figure(figsize=(PAGE_WIDTH, 0.9 + 1.6 * len(kinds) + foot))
     figure.suptitle("Symmetry of mean kernels under flips and turns (1: exact)")
     axes = figure.subplots(len(kinds), 1, squeeze=False)[:, 0]
-    for place, (label, results) in zip(axes, kinds.items(), strict=True):
-        _panel(place, [r["kernels"]["final"] for r in results])
+    for place, (label, results), names_here in zip(axes, kinds.items(), named, strict=True):
+        _panel(place, [r["kernels"]["final"] for r in results], names_here)
         place.set_title(f"{label}, n = {len(results)}" if len(results) > 1 else label)
     figure.legend(handles=_key(axes[0]), loc="outside lower center", ncols=3)
     return figure
@@ -51,7 +54,7 @@ def _key(axes: Axes) -> list[Artist]:
     return [*axes.get_legend_handles_labels()[0], hollow, star]
 
 
-def _panel(axes: Axes, networks: Sequence[Sequence[Result]]) -> None:
+def _panel(axes: Axes, networks: Sequence[Sequence[Result]], named: bool) -> None:
     first = networks[0]
     places = np.arange(len(first))
     _band(axes, first)
@@ -62,14 +65,14 @@ def _panel(axes: Axes, networks: Sequence[Sequence[Result]]) -> None:
     strided = np.array([max(layer["stride"]) > 1 for layer in first])
     for is_strided, marker, size in ((False, "o", 4.0), (True, "*", 8.0)):
         for is_common, face in ((True, BLUE), (False, "white")):
-            here = (strided == is_strided) & (common == is_common)
-            axes.plot(
-                places[here], score[here], marker, ms=size, mfc=face, color=BLUE, clip_on=False
-            )
+            # Marks that are off are NaN: lines without any point upset the layout.
+            here = np.where((strided == is_strided) & (common == is_common), score, math.nan)
+            if np.isfinite(here).any():
+                axes.plot(places, here, marker, ms=size, mfc=face, color=BLUE, clip_on=False)
     axes.set_ylim(0, 1.05)
     axes.set_ylabel("S")
     step = max(1, math.ceil(len(first) / NAMES))
-    names = [short_name(layer["layer"]) for layer in first[::step]]
+    names = [short_name(layer["layer"]) if named else "" for layer in first[::step]]
     axes.set_xticks(places[::step], names, rotation=90, fontsize=SMALL)
     axes.set_xlim(-0.5, max(len(first), 1) - 0.5)
 
