@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from symscape.stopping import safe_point
+from symscape.symmetry.consistency import INVERSES
 from symscape.symmetry.groups import ELEMENTS, distinct_elements
 
 GENERATORS = {True: ("hflip", "rot90"), False: ("hflip", "vflip")}
@@ -61,7 +62,7 @@ def invariance_defect(
     Cost: a pass of two images for each element and one more, on the CPU.
 
     Args:
-        network: maps images (N, C, H, W) to logits; it is left as it is.
+        network: maps images (N, C, H, W) to logits, or to maps of them; it is left as it is.
         channels: of the images.
         size: their rows and columns.
         seed: of the images.
@@ -80,13 +81,16 @@ def invariance_defect(
     defects = {}
     for name in elements or GENERATORS[square]:
         safe_point()
-        moved = _answers(twin, ELEMENTS[name](images).contiguous())
+        moved = _answers(twin, ELEMENTS[name](images).contiguous(), INVERSES.get(name, name))
         defects[name] = ((moved - logits).norm(dim=1).max() / apart).item()
     return Defect(defects, "d4" if square else "hvflip")
 
 
-def _answers(network: nn.Module, images: Tensor) -> Tensor:
+def _answers(network: nn.Module, images: Tensor, back: str = "identity") -> Tensor:
+    """Return logits (N, ...), those of pixels moved back to where these were."""
     output: Tensor = network(images)
+    if output.ndim == 4:
+        output = ELEMENTS[back](output)
     return output.flatten(1)
 
 

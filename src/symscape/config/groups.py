@@ -13,13 +13,15 @@ GROUPS = SYMMETRIES[:-1]
 NEEDS_SQUARE_KERNEL = ("diag", "rot90", "d4")
 PARAMETRIZATIONS = ("tied", "projected", "penalty")
 LAYER_ROLES = ("stem", "blocks", "shortcuts")
-DATASETS = ("cifar10", "cifar100", "digits", "folder")
+DATASETS = ("cifar10", "cifar100", "digits", "shapes", "folder")
+DENSE = ("shapes", "unet")
+"""Data with a class for each pixel, and the network that answers so."""
 PADDINGS = ("zeros", "reflect", "replicate", "circular", "partial")
 DOWNSAMPLINGS = ("stride", "blur", "sbpool")
 AUGMENTATIONS = ("none", "standard", "hflip", "vflip", "hvflip", "rot90")
 
 # Channels of the first stage: He et al. 2016, section 4.2, for the CIFAR family; section 4.1
-# with the 3x3 stem that is usual on 32x32 images for the others.
+# with the 3x3 stem that is usual on 32x32 images for the others. A U-Net for shapes needs no more.
 STANDARD_WIDTHS = {
     "resnet18": 64,
     "resnet34": 64,
@@ -28,6 +30,7 @@ STANDARD_WIDTHS = {
     "resnet44": 16,
     "resnet56": 16,
     "resnet110": 16,
+    "unet": 8,
 }
 
 
@@ -123,7 +126,8 @@ class DataConfig:
     user's cache folder where nothing can be written there."""
     image_size: int | None = None
     """Resize all images to this height and width, once: bilinear, averaging where they shrink;
-    null: as the data set has them (32 x 32; those of a folder must agree)."""
+    null: as the data set has them (32 x 32; those of a folder must agree). Shapes are drawn at any
+    size from 32; null: 64."""
     augment: Any = False
     """false, true (= standard) or the name of an augmentation."""
     val_fraction: float = 0.1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from symscape.config.groups import (
+    DENSE,
     NEEDS_SQUARE_KERNEL,
     DataConfig,
     ModelConfig,
@@ -51,6 +52,9 @@ class TrainConfig:
         if self.compile and self.model.downsample == "sbpool":
             raise ConfigError("model.downsample", "sbpool", "compile=true takes stride or blur")
         self._check_kernel()
+        if (self.data.name == DENSE[0]) != (self.model.name == DENSE[1]):
+            dense = "data=shapes (a class for each pixel) and model=unet need each other"
+            raise ConfigError("model", self.model.name, dense)
 
     def _check_kernel(self) -> None:
         name = self.symmetry.like if self.symmetry.name == "random" else self.symmetry.name

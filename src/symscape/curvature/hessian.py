@@ -114,7 +114,7 @@ class Hessian:
         total = torch.zeros(self.dimension, device=self.images.device, dtype=self.dtype)
         loss = torch.zeros((), device=self.images.device, dtype=torch.float64)
         for x, y in self._batches():
-            part = self.loss(self._forward(x), y) / len(self.labels)
+            part = self.loss(self._forward(x), y) / self.labels.numel()
             total += self._flat(torch.autograd.grad(part, self.parameters))
             loss += part.detach().double()
         return total, float(loss)
@@ -123,7 +123,7 @@ class Hessian:
     def mean_loss(self) -> float:
         """Return the mean loss alone: a forward pass."""
         sums = [self.loss(self._forward(x), y).double() for x, y in self._batches()]
-        return float(torch.stack(sums).sum() / len(self.labels))
+        return float(torch.stack(sums).sum() / self.labels.numel())
 
     @property
     def dtype(self) -> torch.dtype:
@@ -157,7 +157,7 @@ class Hessian:
             yield self.images[low:high], self.labels[low:high]
 
     def _gradient(self, x: Tensor, y: Tensor, *, again: bool) -> tuple[Tensor, ...]:
-        part = self.loss(self._forward(x), y) / len(self.labels)
+        part = self.loss(self._forward(x), y) / self.labels.numel()
         return torch.autograd.grad(part, self.parameters, create_graph=again)
 
     def _differentiate(

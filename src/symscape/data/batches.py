@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from symscape.data.augment import apply, check_policy, draw
+from symscape.data.augment import apply, check_policy, draw, move
 from symscape.data.images import ImageSet
 from symscape.stopping import safe_point
 
@@ -114,6 +114,8 @@ class Batches:
             rows, moves = whole[part], moves.subset(part)
             x = images.index_select(0, rows).to(self.device, non_blocking=True)
             y = labels.index_select(0, rows).to(self.device, non_blocking=True)
+            if y.ndim == 3:  # A class for each pixel, which moves with it.
+                y = move(y, moves, 1).long()
             raw = x.view(len(rows), *images_shape(self.images)).permute(0, 3, 1, 2)
             yield apply(raw, moves, self.mean, self.std, self.dtype), y
 

@@ -18,7 +18,7 @@ class ImageSet:
     images: Tensor
     """uint8, (N, C, H, W); its memory is laid out (N, H, W, C) and may be a mapped file."""
     labels: Tensor
-    """int64, (N,)."""
+    """int64, (N,); or uint8, (N, H, W): a class for each pixel."""
 
     def __len__(self) -> int:
         return len(self.labels)

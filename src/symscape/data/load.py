@@ -35,7 +35,7 @@ def load_data(config: DataConfig, content: str | None = None) -> ImageData:
     """
     train, test, classes, pixels = load_parts(config, content or content_key(config))
     check_policy(config.augment, *train.images.shape[2:])
-    cut = held_out(train.labels.numpy(), config.val_fraction)
+    cut = _cut(train, config.val_fraction)
     val, kept = train.subset(slice(cut)), train.subset(slice(cut, None))
     if config.batch_size > len(kept):
         raise ConfigError(
@@ -43,6 +43,13 @@ def load_data(config: DataConfig, content: str | None = None) -> ImageData:
         )
     mean, std = channel_stats(kept.images)
     return ImageData(kept, val, test, classes, mean, std, pixels)
+
+
+def _cut(train: ImageSet, fraction: float) -> int:
+    """Return how many images of the beginning are held out."""
+    if train.labels.ndim == 3:  # Drawn independently: any order is mixed.
+        return round(len(train) * fraction)
+    return held_out(train.labels.numpy(), fraction)
 
 
 def load_parts(config: DataConfig, content: str) -> tuple[ImageSet, ImageSet, tuple[str, ...], str]:
@@ -56,6 +63,11 @@ def load_parts(config: DataConfig, content: str) -> tuple[ImageSet, ImageSet, tu
         from symscape.data.folder.load import load_folder
 
         return load_folder(config, content)
+    if config.name == "shapes":
+        from symscape.data.shapes import SIZE, load_shapes
+
+        train, test, classes = load_shapes(config.image_size or SIZE)
+        return train, test, classes, pixel_key(train, test)
     if config.name == "digits":
         from symscape.data.digits import load_digits
 

@@ -12,12 +12,13 @@ from torch.nn import functional
 from symscape.symmetry.groups import ELEMENTS
 
 Batches = Iterable[tuple[Tensor, Tensor]]
-"""Pairs of images (n, c, h, w) and labels (n,); iterated over once a network."""
+"""Pairs of images (n, c, h, w) and labels (n,), or (n, h, w) for a label a pixel; iterated over
+once a network."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Sample means over `images` images: cross-entropy in nats, share of correct answers."""
+    """Means over `images` labels, an image's or a pixel's: cross-entropy in nats, share correct."""
 
     loss: float
     accuracy: float
@@ -63,7 +64,7 @@ def accumulate(network: nn.Module, batches: Batches) -> Sums:
         loss = functional.cross_entropy(logits, labels, reduction="sum").double()
         batch = torch.stack([loss, (logits.argmax(1) == labels).sum().double()])
         sums = batch if sums is None else sums + batch
-        count += len(labels)
+        count += labels.numel()
     if sums is None:
         raise ValueError("batches: there is no image to evaluate on")
     return Sums(sums, count)
@@ -82,4 +83,5 @@ class Transformed:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for images, labels in self.batches:
-            yield self.move(images).contiguous(memory_format=torch.channels_last), labels
+            moved = self.move(images).contiguous(memory_format=torch.channels_last)
+            yield moved, self.move(labels) if labels.ndim == 3 else labels

@@ -8,6 +8,7 @@ from symscape.config.groups import ModelConfig, SymmetryConfig
 from symscape.layers.factory import ConvFactory, initialise
 from symscape.layers.sampling.thinning import Thinning
 from symscape.models.resnet import resnet
+from symscape.models.unet import unet
 from symscape.symmetry.groups import Symmetry
 
 
@@ -26,29 +27,41 @@ def build_network(
         tuple(symmetry.layers),
         model.padding,
     )
-    network = _resnet(model, conv, in_channels, classes)
+    network = _network(model, conv, in_channels, classes)
     initialise(network, seed, symmetry.init)
     return network
 
 
 def build_plain(model: ModelConfig, *, in_channels: int, classes: int) -> nn.Module:
     """Return the uninitialised plain network that effective weights of this model fit into."""
-    return _resnet(model, ConvFactory(padding=model.padding), in_channels, classes)
+    return _network(model, ConvFactory(padding=model.padding), in_channels, classes)
 
 
-def _resnet(model: ModelConfig, conv: ConvFactory, in_channels: int, classes: int) -> nn.Module:
+def _network(model: ModelConfig, conv: ConvFactory, in_channels: int, classes: int) -> nn.Module:
     assert model.width is not None  # filled in by ModelConfig
     size = model.kernel_size
+    kernel_size = size if isinstance(size, int) else (size[0], size[1])
+    thinning = Thinning(model.downsample, model.blur, model.padding)
+    if model.name == "unet":
+        return unet(
+            conv=conv,
+            in_channels=in_channels,
+            classes=classes,
+            width=model.width,
+            kernel_size=kernel_size,
+            norm=model.norm,
+            thinning=thinning,
+        )
     return resnet(
         model.name,
         conv=conv,
         in_channels=in_channels,
         classes=classes,
         width=model.width,
-        kernel_size=size if isinstance(size, int) else (size[0], size[1]),
+        kernel_size=kernel_size,
         norm=model.norm,
         shortcut=model.shortcut,
-        thinning=Thinning(model.downsample, model.blur, model.padding),
+        thinning=thinning,
     )
 
 

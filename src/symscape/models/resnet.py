@@ -66,6 +66,11 @@ def layer_norm(channels: int) -> nn.Module:
 NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm2d, "layer": layer_norm}
 
 
+def pair(kernel_size: int | KernelSize) -> KernelSize:
+    """Return height and width of a kernel."""
+    return (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+
+
 class PadShortcut(nn.Module):
     """Strided slices, and zeros for the channels that the input does not have (option A)."""
 
@@ -160,7 +165,6 @@ def resnet(
     thinning: Thinning | None = None,
 ) -> ResNet:
     """Return an uninitialised ResNet in channels-last layout, its kernels made by `conv`."""
-    size = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-    parts = Parts(conv, NORMS[norm], size, shortcut, thinning or Thinning())
+    parts = Parts(conv, NORMS[norm], pair(kernel_size), shortcut, thinning or Thinning())
     network = ResNet(parts, STAGES[name], width, in_channels, classes)
     return network.to(memory_format=torch.channels_last)

@@ -22,7 +22,8 @@ def output_change(
     network. Images that are not square have no quarter turns.
 
     Args:
-        network: maps images (n, c, h, w) to logits (n, classes); in eval mode.
+        network: maps images (n, c, h, w) to logits (n, classes), or (n, classes, h, w), which are
+            flipped and turned back; in eval mode.
         batches: batches of images; six forward passes each.
     """
     changes: dict[str, Tensor] = {}
@@ -33,6 +34,15 @@ def output_change(
         total = total.to(logits.device) + logits.square().sum()
         for name in (t for t in TRANSFORMS if square or t not in SWAPS_AXES):
             moved = ELEMENTS[name](images).contiguous(memory_format=torch.channels_last)
-            change = (network(moved).double() - logits).square().sum()
+            change = (_back(name, network(moved)).double() - logits).square().sum()
             changes[name] = changes.get(name, torch.zeros_like(total)) + change
     return {name: (change / total).sqrt().item() for name, change in changes.items()}
+
+
+def _back(name: str, logits: Tensor) -> Tensor:
+    """Return the logits of pixels where these were before the move."""
+    return ELEMENTS[INVERSES.get(name, name)](logits) if logits.ndim == 4 else logits
+
+
+INVERSES = {"rot90": "rot270", "rot270": "rot90"}
+"""Of the elements that are not their own."""

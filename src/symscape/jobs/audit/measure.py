@@ -9,10 +9,11 @@ from typing import Any
 from torch import nn
 
 from symscape.audit.balance import balance, balanced_sizes
-from symscape.audit.consistency import measure_consistency
+from symscape.audit.consistency import Consistency, measure_consistency
 from symscape.audit.invariance import invariance_defect
 from symscape.audit.kernels import measure_kernels
 from symscape.audit.rewriting import Rewritten, rewritten
+from symscape.audit.segmentation import DenseConsistency, measure_dense_consistency
 from symscape.audit.tracing.steps import Pair, Trace
 from symscape.audit.tracing.trace import trace
 from symscape.config.audit import AuditConfig
@@ -181,16 +182,21 @@ class AuditMeasure:
     def _consistency(self, look: _Look) -> Found:
         if look.specimen.run is None and self.config.data.root is None:
             raise _LeftOutError("no images (data.root=PATH)")
-        if len(look.trace.output) != 2:
+        if len(look.trace.output) not in (2, 4):
             raise _LeftOutError("its answer is no class")
+        dense = len(look.trace.output) == 4
+        if dense and look.specimen.run is None:
+            raise _LeftOutError("images with a class for each pixel are those of runs alone")
+        if dense and look.size != look.specimen.size:
+            raise _LeftOutError("classes of pixels are not resized")
         images = self.images.of(look.specimen, look.size)
-        fits = look.trace.output[-1] == images.classes
-        found = measure_consistency(
-            self.hardware.prepare(look.network),
-            images.batches,
-            shifts=self.config.shifts,
-            classes_fit=fits,
-        )
+        fits = look.trace.output[1] == images.classes
+        network, shifts = self.hardware.prepare(look.network), self.config.shifts
+        found: Consistency | DenseConsistency
+        if dense:
+            found = measure_dense_consistency(network, images.batches, shifts=shifts)
+        else:
+            found = measure_consistency(network, images.batches, shifts=shifts, classes_fit=fits)
         return {**asdict(found), "content": images.content, "classes_fit": fits}
 
 

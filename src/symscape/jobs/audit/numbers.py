@@ -82,9 +82,14 @@ def uneven_sites(sites: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _of_consistency(consistency: dict[str, Any]) -> Iterator[tuple[str, float]]:
     if consistency["accuracy"] is not None:
         yield "accuracy", consistency["accuracy"]["mean"]
+    if "miou" in consistency:
+        yield "mIoU", consistency["miou"]
     for view, entries in consistency["views"].items():
         yield f"agreement/{view}", entries["agreement"]["mean"]
         yield f"variation/{view}", entries["variation"]["mean"]
         yield f"kappa/{view}", math.nan if entries["kappa"] is None else entries["kappa"]
         if entries["accuracy"] is not None:
             yield f"accuracy/{view}", entries["accuracy"]["mean"]
+        if "border" in entries:
+            yield f"agreement near the border/{view}", entries["border"]["mean"]
+            yield f"mIoU/{view}", entries["miou"]

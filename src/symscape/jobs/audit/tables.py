@@ -157,7 +157,10 @@ def _views(result: AuditResult) -> Iterator[Row]:
                 key: "" if found is None else found["mean"],
                 f"{key}_error": "" if found is None or found["error"] is None else found["error"],
             }
-        yield {**row, "kappa": "" if each["kappa"] is None else each["kappa"]}
+        row |= {"kappa": "" if each["kappa"] is None else each["kappa"]}
+        if "border" in each:
+            row |= {"border": each["border"]["mean"], "miou": each["miou"]}
+        yield row
 
 
 def _mitigations(result: AuditResult) -> Iterator[Row]:

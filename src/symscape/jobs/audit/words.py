@@ -122,4 +122,7 @@ def _consistency(found: dict[str, Any]) -> str:
     same = ", ".join(f"{view} {each['agreement']['mean']:.1%}" for view, each in views.items())
     accuracy = found["accuracy"]
     right = f"; accuracy {accuracy['mean']:.1%}" if accuracy is not None else ""
-    return f"same answer under {same} of {found['images']} images{right}"
+    what = "same answer"
+    if "miou" in found:
+        what, right = "pixels of the same class", f"{right}; mIoU {found['miou']:.3f}"
+    return f"{what} under {same} of {found['images']} images{right}"

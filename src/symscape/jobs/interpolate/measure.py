@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -39,7 +40,14 @@ class PairMeasure:
     def __init__(self, evaluator: LineEvaluator) -> None:
         self.evaluator = evaluator
         self.ends: dict[Run, Point] = {}
-        self.spec: PermutationSpec = permutation_spec(evaluator.network)
+
+    @cached_property
+    def spec(self) -> PermutationSpec:
+        """What may be permuted in these networks."""
+        try:
+            return permutation_spec(self.evaluator.network)
+        except TypeError as error:
+            raise SymscapeError(f"{error}: align=none goes without them") from error
 
     def measure(
         self,

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import nn
 
+from symscape.audit.segmentation import confusion, mean_iou
+from symscape.data.batches import Batches
 from symscape.data.images import ImageData
 from symscape.errors import SymscapeError
 from symscape.landscape.evaluation import evaluate
@@ -40,13 +42,24 @@ def final_figures(network: nn.Module, data: ImageData, hardware: Hardware) -> di
     few = data.test.subset(chosen)
     some = make_batches(few, data, hardware, batch_size=EVALUATION_BATCH, shuffle=False)
     changes = output_change(plain, (images for images, _ in some))
+    dense = _segmentation(plain, test, len(data.classes)) if data.test.labels.ndim == 3 else {}
     means = mean_over_layers(measure_network(plain))
     figures = {
         "test/loss": result.loss,
         "test/accuracy": result.accuracy,
+        **dense,
         **{f"change/{name}": value for name, value in changes.items()},
         **{f"symmetry/{kind}/{group}": value for (kind, group), value in means.items()},
         "free_parameters": free_parameters(network),
     }
     # A kernel that is not square has no S under turns: what is not a number is left out.
     return {name: value for name, value in figures.items() if math.isfinite(value)}
+
+
+@torch.inference_mode()
+def _segmentation(network: nn.Module, test: Batches, classes: int) -> dict[str, float]:
+    """Return what a class for each pixel is judged by."""
+    counts = torch.zeros(classes, classes, dtype=torch.int64)
+    for images, labels in test:
+        counts += confusion(network(images).argmax(1), labels, classes)
+    return {"test/miou": mean_iou(counts)}
