@@ -8,11 +8,19 @@ settings.load_profile("symscape")
 
 
 @pytest.fixture(scope="session")
-def study(tmp_path_factory):
-    """Runs that several tests look at, and none changes."""
+def study(tmp_path_factory, worker_id):
+    """Runs that several tests look at, and none changes; made once for all workers of pytest."""
+    from symscape.runs.lock import locked
     from tests.jobs.study import make_study
 
-    return make_study(tmp_path_factory.mktemp("study"))
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "study"
+    whole = folder.with_name("study-is-whole")
+    with locked(folder, wait=600):
+        if not whole.exists():
+            make_study(folder)
+            whole.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")

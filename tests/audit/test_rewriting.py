@@ -78,17 +78,17 @@ def test_balanced_and_exact_afterwards(mitigation):
     assert invariance_defect(found.network, 3, (32, 32)).exact
 
 
-def test_torchvision_s_resnet18_is_exact_at_224_when_blurred():
+def test_torchvision_s_resnet18_is_exact_when_blurred():
     torch.manual_seed(0)
-    network = models.resnet18(weights=None).eval()
-    found = rewritten(network, "blur")
+    found = rewritten(models.resnet18(weights=None).eval(), "blur")
     assert found.changed == 8 and not found.left
-    assert balance(trace(found.network, 3, (224, 224))).balanced
-    assert invariance_defect(found.network, 3, (224, 224)).exact
+    for size in (64, 224):
+        assert balance(trace(found.network, 3, (size, size))).balanced
+    assert invariance_defect(found.network, 3, (64, 64)).exact
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["densenet121", "mobilenet_v2", "resnet50", "mnasnet1_0"])
+@pytest.mark.parametrize("name", ["resnet18", "densenet121", "mobilenet_v2", "mnasnet1_0"])
 def test_other_networks_of_torchvision_when_blurred(name):
     torch.manual_seed(0)
     found = rewritten(models.get_model(name, weights=None).eval(), "blur")

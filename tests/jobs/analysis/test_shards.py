@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from symscape.config.audit import AuditConfig
 from symscape.config.sharpness import SharpnessConfig
 from symscape.errors import ConfigError
 from symscape.jobs.analysis.listing import Listing
 from symscape.jobs.analysis.missing import Task
 from symscape.jobs.analysis.shards import share_of
+from symscape.jobs.audit.job import audit
 from symscape.jobs.interpolate.job import interpolate
 from symscape.jobs.interpolate.selection import neighbours_first
 from symscape.jobs.sharpness.job import sharpness
@@ -105,11 +107,15 @@ def test_runs_are_cut_into_shards_too(study, tmp_path):
     one, several = (copy_of(study, tmp_path / name) for name in ("one", "several"))
     few = {"images": 10, "bn_images": 20, "k": 1, "quantities": "eigenvalues", "subspaces": "own"}
     paths = {"points": 3, "plane_points": 0, "along": "trajectory"}
+    looks = {"images": 4, "shifts": 1}
     sharpness(SharpnessConfig(study="tests", root=str(one), **few))
     interpolate(asking(one, **paths))
+    audit(AuditConfig(study="tests", root=str(one), **looks))
     for i in (1, 0):
         sharpness(SharpnessConfig(study="tests", root=str(several), shard=i, shards=2, **few))
         interpolate(asking(several, **paths, shard=i, shards=2))
+        audit(AuditConfig(study="tests", root=str(several), shard=i, shards=2, **looks))
+    assert made(one, "audit") == made(several, "audit")
     assert made(one, "sharpness") == made(several, "sharpness")
     assert made(one, "interpolate") == made(several, "interpolate")
 

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from symscape.config.analysis import FilterConfig
+from symscape.config.audit import AuditConfig
 from symscape.config.sharpness import SharpnessConfig
 from symscape.curvature.hessian import Hessian
+from symscape.jobs.audit.job import audit
 from symscape.jobs.interpolate.job import interpolate
 from symscape.jobs.sharpness.job import sharpness
 from tests.jobs.sending import at_file, interrupted
 from tests.jobs.study import asking, copy_of
 
-DOORS = ("interpolate", "sharpness")
+DOORS = ("interpolate", "sharpness", "audit")
 FEW = {"images": 10, "bn_images": 20, "k": 1, "quantities": "eigenvalues", "subspaces": "own"}
 
 
@@ -32,6 +34,10 @@ def curvature(root: Path) -> None:
     sharpness(SharpnessConfig(study="tests", root=str(root), only=FilterConfig(seed=0), **FEW))
 
 
+def looks(root: Path) -> None:
+    audit(AuditConfig(study="tests", root=str(root), only=FilterConfig(seed=0), images=4, shifts=1))
+
+
 def numbers(root: Path) -> dict[str, object]:
     """All that the results say, but for times."""
     found = {}
@@ -43,14 +49,14 @@ def numbers(root: Path) -> dict[str, object]:
             for measure in point["measures"]:
                 measure["eigenvalues"].pop("seconds")
         entries.get("alignment", {}).pop("seconds", None)
-        for reference in ("a", "b", "run"):
+        for reference in ("a", "b", "run", "subject"):
             entries.get(reference, {}).pop("folder", None)
         found[str(file.relative_to(root))] = entries
     return found
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("analysis", [line, path, curvature])
+@pytest.mark.parametrize("analysis", [line, path, curvature, looks])
 def test_a_signal_while_any_file_is_written(study, tmp_path, monkeypatch, analysis):
     whole = copy_of(study, tmp_path / "whole")
     with monkeypatch.context() as patch:
