@@ -47,6 +47,7 @@ WITHIN = {
     "audit/tracing": {"audit/tracing", "audit/kernels"},
     "data/decoding": {"data/decoding"},
     "data/folder": {"data/folder", "data/decoding", "data/images", "data/lock", "data/split"},
+    "data/sets": {"data/sets", "data/images", "data/split", "data/lock"},
     "training/callbacks": {"training/callbacks", "training/module"},
     "training/ranks": {"training/ranks"},
     "training/loggers": {"training/loggers"},

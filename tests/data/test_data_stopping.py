@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from symscape.config.groups import DataConfig
-from symscape.data import cifar
 from symscape.data.batches import Batches
 from symscape.data.decoding import processes
 from symscape.data.decoding.processes import Processes, result_of
@@ -27,6 +26,7 @@ from symscape.data.images import ImageSet, channel_stats, channels_last
 from symscape.data.load import load_data, pixel_key
 from symscape.data.lock import exclusive
 from symscape.data.resize import resized
+from symscape.data.sets import cifar
 from symscape.stopping import SIGNALS, stoppable
 from tests.data.folder.image_trees import config_of, make_tree, pack
 

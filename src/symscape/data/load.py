@@ -64,16 +64,16 @@ def load_parts(config: DataConfig, content: str) -> tuple[ImageSet, ImageSet, tu
 
         return load_folder(config, content)
     if config.name == "shapes":
-        from symscape.data.shapes import SIZE, load_shapes
+        from symscape.data.sets.shapes import SIZE, load_shapes
 
         train, test, classes = load_shapes(config.image_size or SIZE)
         return train, test, classes, pixel_key(train, test)
     if config.name == "digits":
-        from symscape.data.digits import load_digits
+        from symscape.data.sets.digits import load_digits
 
         train, test, classes = load_digits()
     else:
-        from symscape.data.cifar import load_cifar
+        from symscape.data.sets.cifar import load_cifar
 
         train, test, classes = load_cifar(config.name, config.root)
     if config.image_size:

@@ -8,7 +8,7 @@ from symscape.config.audit import AuditConfig
 from symscape.config.groups import DataConfig, ModelConfig
 from symscape.config.interpolate import InterpolateConfig
 from symscape.config.sharpness import SharpnessConfig
-from symscape.data import shapes
+from symscape.data.sets import shapes
 from symscape.errors import SymscapeError
 from symscape.jobs.audit.job import audit
 from symscape.jobs.interpolate.job import interpolate

@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from symscape.config.groups import DataConfig
-from symscape.data.cifar import SOURCES
 from symscape.data.load import load_data
 from symscape.data.resize import resized
+from symscape.data.sets.cifar import SOURCES
 from symscape.errors import SymscapeError
 
 UNREACHABLE = "http://127.0.0.1:9/"

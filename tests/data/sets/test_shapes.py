@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from symscape.config.groups import DataConfig
-from symscape.data import shapes
 from symscape.data.batches import Batches
 from symscape.data.load import load_data
-from symscape.data.shapes import CLASSES, INSIDE, draw_image
+from symscape.data.sets import shapes
+from symscape.data.sets.shapes import CLASSES, INSIDE, draw_image
 from symscape.errors import ConfigError
 
 
