@@ -1,6 +1,5 @@
 """The symmetry of a network's kernels: against definitions, against chance, and at every edge."""
 
-import dataclasses
 import math
 
 import pytest
@@ -14,7 +13,6 @@ from symscape.audit.kernels import (
     CHUNK,
     Convolution,
     KernelMeasure,
-    mean_scores,
     measure_kernels,
 )
 from symscape.symmetry.groups import ELEMENTS, SWAPS_AXES, distinct_elements
@@ -393,35 +391,3 @@ def test_one_filter_is_its_own_mean_and_claims_nothing():
 
 
 # Means
-
-
-def test_mean_scores_leave_out_what_is_missing_and_count_what_is_there():
-    layer = measure(draw(22, 4, 4, 3, 3))
-    values = [(0.2, 0.1, 0.01), (0.6, 0.3, 0.5), (math.nan, math.nan, 1.0), (1.0, math.nan, 0.05)]
-    layers = [
-        dataclasses.replace(layer, score=score, twin=twin, strength_p=p)
-        for score, twin, p in values
-    ]
-    assert mean_scores(layers) == pytest.approx(
-        {
-            "score": 0.6,
-            "score_layers": 3,
-            "twin": 0.2,
-            "twin_layers": 2,
-            "score_common": 0.6,
-            "score_layers_common": 2,
-            "twin_common": 0.1,
-            "twin_layers_common": 1,
-        }
-    )
-
-
-def test_the_mean_over_no_layer_is_none():
-    means = mean_scores([])
-    assert {k for k, v in means.items() if math.isnan(v)} == {
-        "score",
-        "twin",
-        "score_common",
-        "twin_common",
-    }
-    assert sum(v for v in means.values() if not math.isnan(v)) == 0

@@ -147,13 +147,11 @@ def _site(step: Step, rows: Line, columns: Line) -> Site | None:
     )
 
 
-Below = int | None
-Above = int | None
+Near = tuple[int | None, int | None]
+"""The nearest numbers of rows, or columns, below and above; None where there is none."""
 
 
-def balanced_sizes(
-    trace: Trace, retrace: Callable[[Pair], Trace]
-) -> tuple[tuple[Below, Above], tuple[Below, Above]]:
+def balanced_sizes(trace: Trace, retrace: Callable[[Pair], Trace]) -> tuple[Near, Near]:
     """Return the nearest balanced numbers of rows, and of columns, below and above; up to NEAR.
 
     The axes are independent, so one pass tries a number of each. Where the network does not adapt

@@ -7,7 +7,7 @@ p-values are those of K; its twin K - mean(K) tells the symmetry of a shape from
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -110,23 +110,6 @@ def measure_kernels(convolutions: Sequence[Convolution]) -> list[KernelMeasure]:
         if kernel.shape[2:].numel() > 1:
             first.setdefault((kernel.data_ptr(), kernel.shape), convolution)
     return [_measure(convolution) for convolution in first.values()]
-
-
-def mean_scores(measures: Iterable[KernelMeasure]) -> dict[str, float]:
-    """Return the mean S and twin over layers, NaN left out, and of how many layers each is.
-
-    The keys: `score`, `twin`, `score_layers`, `twin_layers`; and each with `_common` appended,
-    over the layers whose filters have a common kernel. A mean over no layer is NaN.
-    """
-    layers = list(measures)
-    common = [layer for layer in layers if layer.common]
-    means: dict[str, float] = {}
-    for suffix, chosen in (("", layers), ("_common", common)):
-        for name in ("score", "twin"):
-            values = [v for layer in chosen if not math.isnan(v := getattr(layer, name))]
-            means[name + suffix] = sum(values) / len(values) if values else math.nan
-            means[f"{name}_layers{suffix}"] = len(values)
-    return means
 
 
 def _measure(convolution: Convolution) -> KernelMeasure:

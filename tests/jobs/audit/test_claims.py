@@ -18,6 +18,7 @@ def layer(name, score, stride=1, skew=0.0, twin_p=0.5):
         "twin": 0.3,
         "single": 0.4,
         "p": 0.5,
+        "strength_p": 0.5,
         "twin_p": twin_p,
         "skew_rows": skew,
         "skew_columns": skew,

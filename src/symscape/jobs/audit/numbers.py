@@ -42,6 +42,10 @@ def _of_kernels(layers: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float]]
     yield "S_strided", mean_of([layer["score"] for layer in strided])
     yield "S_chance", mean_of([layer["null"]["mean"] for layer in layers])
     yield "twin", mean_of([layer["twin"] for layer in layers])
+    # Without the layers whose filters share no kernel: S of these is chance.
+    common = [layer for layer in layers if _at_level(layer["strength_p"])]
+    yield "S_common", mean_of([layer["score"] for layer in common])
+    yield "twin_common", mean_of([layer["twin"] for layer in common])
     yield "single", mean_of([layer["single"] for layer in layers])
     yield "S_beats_chance", _share_below([layer["p"] for layer in layers])
     yield "twin_beats_chance", _share_below([layer["twin_p"] for layer in layers])
@@ -52,7 +56,11 @@ def _of_kernels(layers: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float]]
 def _share_below(chances: Sequence[float | None]) -> float:
     """Return the share of chances of at most LEVEL, those that are unknown left out."""
     known = [p for p in chances if p is not None]
-    return sum(p <= LEVEL for p in known) / len(known) if known else math.nan
+    return sum(map(_at_level, known)) / len(known) if known else math.nan
+
+
+def _at_level(p: float | None) -> bool:
+    return p is not None and p <= LEVEL
 
 
 def mean_of(values: Sequence[float | None]) -> float:
