@@ -62,7 +62,7 @@ def test_parameters_of_the_original_networks(name):
 
 
 def test_the_config_names_every_network():
-    assert set(STANDARD_WIDTHS) == set(STAGES)
+    assert set(STANDARD_WIDTHS) == {*STAGES, "unet"}
 
 
 @pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)

@@ -164,14 +164,25 @@ def balanced_sizes(trace: Trace, retrace: Callable[[Pair], Trace]) -> tuple[Near
     """
     found = []
     for sign in (-1, 1):
-        if trace.dynamic or (sizes := _foretold(trace, sign)) is None:
+        sizes = None if trace.dynamic else _foretold(trace, sign)
+        if sizes is None or not _computes(retrace, sizes, trace.input_size):
             sizes = _searched(trace.input_size, sign, retrace)
         found.append(sizes)
     (rows_below, columns_below), (rows_above, columns_above) = found
     return (rows_below, rows_above), (columns_below, columns_above)
 
 
-def _foretold(trace: Trace, sign: int) -> tuple[int | None, int | None] | None:
+def _computes(retrace: Callable[[Pair], Trace], sizes: Near, own: Pair) -> bool:
+    """Whether the network takes these sizes, and is balanced at them as foretold."""
+    size = tuple(n if n is not None else m for n, m in zip(sizes, own, strict=True))
+    try:
+        steps = retrace((size[0], size[1])).steps
+    except SymscapeError:
+        return False
+    return all(n is None or is_even(steps, axis, n) for axis, n in enumerate(sizes))
+
+
+def _foretold(trace: Trace, sign: int) -> Near:
     """Return the nearest balanced sizes by arithmetic."""
     near = [
         next((n for n in _candidates(size, sign) if is_even(trace.steps, axis, n)), None)
@@ -189,7 +200,7 @@ def _searched(
         try:
             steps = retrace((tried[0], tried[1])).steps
         except SymscapeError:
-            break  # Too small for the network.
+            continue  # Too small for the network, or for a head that takes one size alone.
         for axis in (0, 1):
             if found[axis] is None and is_even(steps, axis, tried[axis]):
                 found[axis] = tried[axis]

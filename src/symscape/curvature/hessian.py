@@ -81,6 +81,12 @@ class Hessian:
         self._kept: list[_Graph] | None = None
 
     @property
+    def _count(self) -> int:
+        """What the loss is the mean over: images, or pixels where each has a class."""
+        classes = not self.labels.is_floating_point()
+        return self.labels.numel() if classes else len(self.labels)
+
+    @property
     def kept_share(self) -> float:
         """The share of the images whose graph is kept."""
         kept = len(self._kept or ()) * self.micro_batch
@@ -114,7 +120,7 @@ class Hessian:
         total = torch.zeros(self.dimension, device=self.images.device, dtype=self.dtype)
         loss = torch.zeros((), device=self.images.device, dtype=torch.float64)
         for x, y in self._batches():
-            part = self.loss(self._forward(x), y) / self.labels.numel()
+            part = self.loss(self._forward(x), y) / self._count
             total += self._flat(torch.autograd.grad(part, self.parameters))
             loss += part.detach().double()
         return total, float(loss)
@@ -123,7 +129,7 @@ class Hessian:
     def mean_loss(self) -> float:
         """Return the mean loss alone: a forward pass."""
         sums = [self.loss(self._forward(x), y).double() for x, y in self._batches()]
-        return float(torch.stack(sums).sum() / self.labels.numel())
+        return float(torch.stack(sums).sum() / self._count)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -157,7 +163,7 @@ class Hessian:
             yield self.images[low:high], self.labels[low:high]
 
     def _gradient(self, x: Tensor, y: Tensor, *, again: bool) -> tuple[Tensor, ...]:
-        part = self.loss(self._forward(x), y) / self.labels.numel()
+        part = self.loss(self._forward(x), y) / self._count
         return torch.autograd.grad(part, self.parameters, create_graph=again)
 
     def _differentiate(

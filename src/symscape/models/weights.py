@@ -46,7 +46,7 @@ def _why(error: Exception) -> str:
     text = str(error)
     if "weights_only" in text or "Unsupported" in text:
         return "holds more than tensors, which could execute; save the state_dict() alone"
-    return f"damaged, or no weights ({type(error).__name__})"
+    return "damaged, or no weights; .safetensors, .pt and .pth are read"
 
 
 def _unwrapped(path: Path, state: Any) -> dict[str, Tensor]:

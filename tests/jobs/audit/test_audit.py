@@ -168,6 +168,29 @@ def test_a_network_of_one_s_own_with_images(tmp_path, monkeypatch, capsys):
     assert sum(p.is_dir() for p in (tmp_path / "networks" / "audit").iterdir()) == 2
 
 
+class Flat(nn.Module):
+    """Reads each pixel by itself, so it takes images of 15 and 16 pixels alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 2, 3, 2, 1), nn.Linear(128, 4)
+
+    def forward(self, x):
+        return self.head(self.conv(x).flatten(1))
+
+
+def test_a_mitigation_that_fails_leaves_the_rest(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "flatnets.py").write_text("from tests.jobs.audit.test_audit import Flat as make\n")
+    audit(asking(tmp_path, network="flatnets:make", input_size=16, mitigations=["size", "blur"]))
+    _, (result,) = results(tmp_path, "networks")
+    assert result.padding["sizes"] == [[15, None], [15, None]]
+    assert result.mitigations["size"]["left"] == ["no balanced size within 64 px"]
+    assert result.mitigations["blur"]["padding"]["balanced"]
+    said = capsys.readouterr().out
+    assert "balanced: 15; a positional head" in said
+
+
 def test_two_files_of_weights_are_two_networks(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "twonets.py").write_text("from tests.jobs.audit.test_audit import Tiny as make\n")

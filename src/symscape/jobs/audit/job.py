@@ -132,7 +132,9 @@ class AuditAnalysis(Analysis[AuditResult]):
         wanted += ["mitigations"] if self.config.mitigations else []
         if self.config.network and self.config.data.root is None:
             wanted = [name for name in wanted if name != "consistency"]
-        return [self.folder / f"{name}.csv" for name in ("summary", *wanted)]
+        files = [self.folder / f"{name}.csv" for name in ("summary", *wanted)]
+        extra = (self.folder / f"{name}.csv" for name in ("claims", "comparisons"))
+        return files + [path for path in extra if path.exists()]
 
     def write_tables(self, results: Sequence[AuditResult]) -> None:
         """Write all of them."""
@@ -152,12 +154,24 @@ class AuditAnalysis(Analysis[AuditResult]):
         return table_of(own if self.config.network else results)
 
     def warnings(self, results: Sequence[AuditResult]) -> list[str]:
-        """Say what a mean over seeds hides: networks that cannot be followed to their end."""
+        """Return what a mean hides: constant answers, networks that cannot be followed."""
+        found = []
+        constant = [r.subject.label for r in results if _is_constant(r)]
+        if constant:
+            some = f"{constant[0]}{f' and {len(constant) - 1} more' if len(constant) > 1 else ''}"
+            found.append(f"one answer to everything ({some}): that it is the same says nothing")
         lost = sum(bool((result.padding or {}).get("unknown")) for result in results)
-        several = lost and not self.config.network
-        return [f"{lost} networks cannot be followed to their end: padding.csv"] if several else []
+        if lost and not self.config.network:
+            found.append(f"{lost} networks cannot be followed to their end: padding.csv")
+        return found
 
     def row(self, result: AuditResult) -> dict[str, Any]:
         """Return a network and its numbers."""
         said = dict(lines_of(result)).get("padding", "")
         return {"network": result.subject.label, **numbers_of(result), "padding": said}
+
+
+def _is_constant(result: AuditResult) -> bool:
+    """Whether a network gives all images, under all views, one class."""
+    views = (result.consistency or {}).get("views", {})
+    return bool(views) and all(view["kappa"] is None for view in views.values())

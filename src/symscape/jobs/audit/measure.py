@@ -67,7 +67,8 @@ class AuditMeasure:
         mitigations = {}
         for name, (other, about) in others.items():
             wanted = [q for q in self.config.wanted if q != "kernels"]
-            mitigations[name] = about | self._quantities(other, wanted, steps)[0]
+            measured = self._quantities(other, wanted, steps)[0] if other is not None else {}
+            mitigations[name] = about | measured
         return AuditResult(
             subject=specimen.reference,
             about=self._about(look),
@@ -103,8 +104,8 @@ class AuditMeasure:
             steps.tick()
         return found, left_out
 
-    def _rewritten(self, look: _Look, mitigation: str) -> tuple[_Look, Found]:
-        """Return a specimen with a mitigation, and what it changed."""
+    def _rewritten(self, look: _Look, mitigation: str) -> tuple[_Look | None, Found]:
+        """Return a specimen with a mitigation, or None where it fails, and what it changed."""
         specimen, size = look.specimen, look.size
         if mitigation == "size":
             size, why = self._balanced(look)
@@ -112,7 +113,10 @@ class AuditMeasure:
         else:
             made = rewritten(look.network, mitigation)
         about = {"changed": made.changed, "left": made.left, "input_size": list(size)}
-        return self._look(specimen, made.network, size), about
+        try:
+            return self._look(specimen, made.network, size), about
+        except SymscapeError as error:  # A head that takes one size alone, for one.
+            return None, about | {"left": [*made.left, str(error)]}
 
     def _balanced(self, look: _Look) -> tuple[Pair, list[str]]:
         """Return the nearest balanced size above, or the size itself and why."""

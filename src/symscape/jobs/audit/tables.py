@@ -30,6 +30,7 @@ COLUMNS = {
     "defect": "defect",
     "hflip": "agreement/hflip",
     "rot90": "agreement/rot90",
+    "var.": "variation/rot90",
     "shift": "agreement/shift",
     "right": "accuracy",
 }
@@ -43,7 +44,7 @@ def write_tables(folder: Path, results: Sequence[AuditResult]) -> None:
         "layers.csv": [row for result in results for row in _layers(result)],
         "padding.csv": [row for result in results for row in _sites(result)],
         "consistency.csv": [row for result in results for row in _views(result)],
-        "mitigations.csv": [row for result in results for row in _mitigations(result)],
+        "mitigations.csv": [row for result in results for row in _before_after(result)],
     }
     measured = {
         "summary.csv": True,
@@ -64,7 +65,21 @@ def names_of(results: Sequence[AuditResult]) -> dict[str, str]:
     """Return a short label for each kind of run, and each network's own."""
     runs = [r.subject for r in results if isinstance(r.subject, RunReference)]
     own = {r.subject.label: r.subject.label for r in results}
-    return own | labels_of(runs)
+    labels = labels_of(runs)
+    if any(label == name for name, label in labels.items()):
+        labels = {kind_of(r): _settings_said(r) for r in results if kind_of(r) in labels}
+    # Those that still differ by something else have their hash in their name.
+    clash = len(set(labels.values())) < len(labels)
+    return own | ({name: name for name in labels} if clash else labels)
+
+
+def _settings_said(result: AuditResult) -> str:
+    """Return what a kind of run is, by the settings that an audit is about."""
+    subject, about = result.subject, result.about
+    assert isinstance(subject, RunReference)
+    sampling = [str(about[key]) for key in ("padding", "downsample", "blur") if about.get(key)]
+    pixels = f"{about['input_size'][0]}px"
+    return " ".join([subject.symmetry, subject.augment, subject.model, *sampling, pixels])
 
 
 def kind_of(result: AuditResult) -> str:
@@ -163,7 +178,7 @@ def _views(result: AuditResult) -> Iterator[Row]:
         yield row
 
 
-def _mitigations(result: AuditResult) -> Iterator[Row]:
+def _before_after(result: AuditResult) -> Iterator[Row]:
     """Yield every number before and after each mitigation; none was trained again."""
     numbers = numbers_of(result)
     for mitigation, found in result.mitigations.items():
@@ -196,14 +211,30 @@ def _kinds(results: Sequence[AuditResult]) -> RenderableType:
     said = [f"{c.verdict:<14}{c.text} (n = {c.n})" for c in decided]
     if left := len(claims) - len(decided):
         said.append(f"undecided: {left} other claims (claims.csv)")
+    said += list(_mitigated(results))
     return Group(_means(results), Text("\n".join(said))) if said else _means(results)
+
+
+def _mitigated(results: Sequence[AuditResult]) -> Iterator[str]:
+    """Yield a line for each kind and mitigation: means before and after."""
+    labels = names_of(results)
+    for kind, members in by_kind(results).items():
+        means = means_of(members)
+        for mitigation in dict.fromkeys(m for r in members for m in r.mitigations):
+            changes = [
+                f"{heading} {means[name].mean:.3g} to {means[f'{mitigation}: {name}'].mean:.3g}"
+                for heading, name in COLUMNS.items()
+                if name in means and f"{mitigation}: {name}" in means
+            ]
+            yield f"{mitigation}, not retrained ({labels[kind]}): {', '.join(changes) or 'left'}"
 
 
 def _means(results: Sequence[AuditResult]) -> Table:
     title = (
         "audit at the end of training: means over seeds (summary.csv has 95 % intervals)\n"
         "S: mean kernels; shape: layers that beat chance without their mean; uneven: sites;\n"
-        "defect: of answers if kernels were symmetric; hflip, rot90, shift: same answer"
+        "defect: how far answers would move were all kernels symmetric (0: invariant);\n"
+        "hflip, rot90, shift: same answer; var.: of its probabilities under rot90"
     )
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     labels = names_of(results)

@@ -55,10 +55,11 @@ def _kernels(result: AuditResult) -> str:
     if not layers:
         return "no kernel has more than one tap"
     beats = [layer for layer in layers if layer["p"] is not None and layer["p"] <= 0.05]
+    by_chance, by_shape = 0.05 * len(layers), n["twin_beats_chance/final"] * len(layers)
     return (
         f"S of the mean kernels {n['S/final']:.3f} (by chance {n['S_chance/final']:.3f}); "
-        f"{len(beats)} of {len(layers)} layers beat chance at 5 %, "
-        f"{n['twin_beats_chance/final']:.0%} by their shape alone"
+        f"{len(beats)} of {len(layers)} layers beat chance (about {by_chance:.0f} would by "
+        f"chance), {by_shape:.0f} by their shape alone"
     )
 
 
@@ -112,8 +113,8 @@ def _invariance(found: dict[str, Any]) -> str:
     if found["exact"]:
         return f"with symmetric kernels its answers are exact under {group}"
     return (
-        f"with symmetric kernels its answers still move under {group}, "
-        f"{found['worst']:.2f} of the way to another image's"
+        f"with symmetric kernels its answers would still move under {group}: by "
+        f"{found['worst']:.2f} of what another image makes"
     )
 
 

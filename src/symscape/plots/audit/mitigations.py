@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from symscape.plots.audit.profile import Result
 from symscape.plots.style import BLUE, GREY, PAGE_WIDTH, VERMILLION, style
 
-QUANTITIES = ("uneven sites", "defect", "same: hflip", "same: shift", "right")
+QUANTITIES = ("uneven sites", "defect", "same: hflip", "same: rot90", "same: shift", "right")
 
 
 @style()
@@ -22,7 +23,8 @@ def before_after(kinds: Mapping[str, Sequence[Result]]) -> Figure:
     A row a kind, a column a quantity; means over the kind's networks.
     """
     there = [q for q in QUANTITIES if _has(kinds, q)]
-    figure = Figure(figsize=(PAGE_WIDTH, 0.9 + 1.5 * len(kinds)))
+    most = max(len({m for r in results for m in r["mitigations"]}) for results in kinds.values())
+    figure = Figure(figsize=(PAGE_WIDTH, 1.0 + (1.0 + 0.2 * most) * len(kinds)))
     figure.suptitle("Mitigations, before and after; the networks are not retrained")
     axes = figure.subplots(len(kinds), len(there), squeeze=False)
     for row, (label, results) in zip(axes, kinds.items(), strict=True):
@@ -31,7 +33,7 @@ def before_after(kinds: Mapping[str, Sequence[Result]]) -> Figure:
             _panel(place, results, names, quantity)
             place.set_title(quantity)
         row[0].set_yticks(range(len(names)), names)
-        row[0].set_ylabel(label)
+        row[0].annotate(label, (0, 1), (0, 18), "axes fraction", textcoords="offset points")
         for place in row[1:]:
             place.set_yticks(range(len(names)), [])
     handles, words = axes[0][0].get_legend_handles_labels()
@@ -45,12 +47,13 @@ def _panel(axes: Axes, results: Sequence[Result], names: Sequence[str], quantity
         after = _mean([_value(r["mitigations"].get(name, {}), quantity) for r in results])
         label = {"before": None, "after": None} if i else {"before": "before", "after": "after"}
         axes.plot([before, after], [i, i], "-", color=GREY, lw=1.0)
-        axes.plot([before], [i], "o", color=VERMILLION, mfc="white", label=label["before"])
         axes.plot([after], [i], "o", color=BLUE, label=label["after"])
+        axes.plot([before], [i], "o", color=VERMILLION, mfc="none", ms=6, label=label["before"])
     axes.set_ylim(len(names) - 0.5, -0.5)
     low, high = axes.get_xlim()
     margin = 0.08 * max(high - low, 0.05)
     axes.set_xlim(low - margin, high + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(2))
 
 
 def _has(kinds: Mapping[str, Sequence[Result]], quantity: str) -> bool:
@@ -71,7 +74,8 @@ def _value(result: Mapping[str, Any], quantity: str) -> float | None:
     if quantity == "right":
         accuracy = consistency["accuracy"]
         return float(accuracy["mean"]) if accuracy else None
-    return float(consistency["views"][quantity.removeprefix("same: ")]["agreement"]["mean"])
+    view = consistency["views"].get(quantity.removeprefix("same: "))
+    return float(view["agreement"]["mean"]) if view else None
 
 
 def _mean(values: Sequence[float | None]) -> float:

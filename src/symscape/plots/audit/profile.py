@@ -49,9 +49,10 @@ def profile(kinds: Mapping[str, Sequence[Result]]) -> Figure:
 def _key(axes: Axes) -> list[Artist]:
     """Return what the legend explains: the lines, and the two kinds of marks."""
     hollow = Line2D([], [], ls="", marker="o", mfc="white", color=BLUE)
-    hollow.set_label("hollow: no common kernel")
+    hollow.set_label("hollow: they share none")
     star = Line2D([], [], ls="", marker="*", ms=8.0, color=BLUE, label="star: leaves pixels out")
-    return [*axes.get_legend_handles_labels()[0], hollow, star]
+    full = Line2D([], [], ls="", marker="o", color=BLUE, label="full: the filters share a kernel")
+    return [*axes.get_legend_handles_labels()[0], full, hollow, star]
 
 
 def _panel(axes: Axes, networks: Sequence[Sequence[Result]], named: bool) -> None:
