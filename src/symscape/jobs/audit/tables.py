@@ -236,7 +236,10 @@ def _means(results: Sequence[AuditResult]) -> Table:
         "defect: how far answers would move were all kernels symmetric (0: invariant);\n"
         "hflip, rot90, shift: same answer; var.: of its probabilities under rot90"
     )
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    # As narrow as it can be: eighty columns hold it.
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0)
+    )
     labels = names_of(results)
     means = {kind: means_of(members) for kind, members in by_kind(results).items()}
     there = {h: n for h, n in COLUMNS.items() if any(n in each for each in means.values())}
