@@ -21,8 +21,7 @@ from symscape.stopping import safe_point
 Batches = Iterable[tuple[Tensor, Tensor | None]]
 """Pairs of normalised images (n, channels, h, w) and labels (n,), or None where there are none."""
 BLOCK = 8
-"""Views whose logits are reduced at once: a reduction a view costs a small network on a GPU, which
-waits for launches, about a tenth of its forward pass."""
+"""Views whose logits are reduced at once: a reduction a view would launch more work on a GPU."""
 
 
 @dataclass(frozen=True)

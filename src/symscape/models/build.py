@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from symscape.config.groups import ModelConfig, SymmetryConfig
@@ -40,29 +42,18 @@ def build_plain(model: ModelConfig, *, in_channels: int, classes: int) -> nn.Mod
 def _network(model: ModelConfig, conv: ConvFactory, in_channels: int, classes: int) -> nn.Module:
     assert model.width is not None  # filled in by ModelConfig
     size = model.kernel_size
-    kernel_size = size if isinstance(size, int) else (size[0], size[1])
-    thinning = Thinning(model.downsample, model.blur, model.padding)
+    options: dict[str, Any] = {
+        "conv": conv,
+        "in_channels": in_channels,
+        "classes": classes,
+        "width": model.width,
+        "kernel_size": size if isinstance(size, int) else (size[0], size[1]),
+        "norm": model.norm,
+        "thinning": Thinning(model.downsample, model.blur, model.padding),
+    }
     if model.name == "unet":
-        return unet(
-            conv=conv,
-            in_channels=in_channels,
-            classes=classes,
-            width=model.width,
-            kernel_size=kernel_size,
-            norm=model.norm,
-            thinning=thinning,
-        )
-    return resnet(
-        model.name,
-        conv=conv,
-        in_channels=in_channels,
-        classes=classes,
-        width=model.width,
-        kernel_size=kernel_size,
-        norm=model.norm,
-        shortcut=model.shortcut,
-        thinning=thinning,
-    )
+        return unet(**options)
+    return resnet(model.name, shortcut=model.shortcut, **options)
 
 
 def free_parameters(network: nn.Module) -> int:

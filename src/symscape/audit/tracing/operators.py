@@ -84,16 +84,11 @@ def rule_of(func: Any) -> Rule | None:
     name = func._schema.name.removeprefix("aten::")
     if name in RULES:
         return RULES[name]
-    # Some that work in place lack the tag of those that do not.
+    # Of those that work in place, some lack the tag of their twins; hardswish lacks it too.
     twin = getattr(torch.ops.aten, name.rstrip("_"), None)
-    tags = [
-        tag for each in (func, getattr(twin, "default", None)) for tag in getattr(each, "tags", ())
-    ]
-    return pointwise if torch.Tag.pointwise in tags or name in POINTWISE else None
-
-
-POINTWISE = ("hardswish", "hardswish_", "hardsigmoid", "hardsigmoid_", "relu6", "relu6_")
-"""Without the tag in some versions of PyTorch."""
+    tags = {*func.tags, *getattr(getattr(twin, "default", None), "tags", ())}
+    pixelwise = torch.Tag.pointwise in tags or name.rstrip("_") == "hardswish"
+    return pointwise if pixelwise else None
 
 
 def keeps_tokens(rule: Rule) -> bool:

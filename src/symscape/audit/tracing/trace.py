@@ -30,7 +30,7 @@ from symscape.layers.sampling.padding import PaddedConv2d
 def trace(network: nn.Module, channels: int, size: Pair) -> Trace:
     """Return what happens to an image of (channels, rows, columns) in a network.
 
-    Cost: one pass without arithmetic, some 0.2 ms an operator.
+    Cost: one pass without arithmetic, 0.07 s for a ResNet-50.
 
     Args:
         network: maps images (1, C, H, W) to a tensor, in eval mode, on the CPU.

@@ -81,7 +81,7 @@ def _twins(results: Sequence[AuditResult], labels: Mapping[str, str]) -> Iterato
     kinds = _grouped([r for r in results if _symmetry(r) == "vanilla"], _name)
     for name, members in kinds.items():
         shares = [v for v in _numbers(members, "twin_beats_chance/final") if math.isfinite(v)]
-        if shares and any(members[0].kernels.get("init", ())):
+        if shares:
             text = f"{labels[name]}: shapes of mean kernels beat chance in more than 5 % of layers"
             yield _mean(text, "share of layers", shares, above=CHANCE)
 

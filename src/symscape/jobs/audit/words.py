@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symscape.jobs.audit.numbers import numbers_of, strided_sites, uneven_sites
+from symscape.jobs.audit.numbers import LEVEL, numbers_of, strided_sites, uneven_sites
 from symscape.runs.results import AuditResult
 
 
@@ -54,8 +54,8 @@ def _kernels(result: AuditResult) -> str:
     layers, n = result.kernels["final"], numbers_of(result)
     if not layers:
         return "no kernel has more than one tap"
-    beats = [layer for layer in layers if layer["p"] is not None and layer["p"] <= 0.05]
-    by_chance, by_shape = 0.05 * len(layers), n["twin_beats_chance/final"] * len(layers)
+    beats = [layer for layer in layers if layer["p"] is not None and layer["p"] <= LEVEL]
+    by_chance, by_shape = LEVEL * len(layers), n["twin_beats_chance/final"] * len(layers)
     return (
         f"S of the mean kernels {n['S/final']:.3f} (by chance {n['S_chance/final']:.3f}); "
         f"{len(beats)} of {len(layers)} layers beat chance (about {by_chance:.0f} would by "
