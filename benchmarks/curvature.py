@@ -24,7 +24,9 @@ from scipy.fft import dct, idct
 from timing import seconds
 from torch import Tensor, nn
 
-from symscape.config.groups import DataConfig, ModelConfig, SymmetryConfig, TrainerConfig
+from symscape.config.data import DataConfig
+from symscape.config.groups import SymmetryConfig, TrainerConfig
+from symscape.config.network.model import ModelConfig
 from symscape.curvature.hessian import Hessian
 from symscape.curvature.lanczos import largest_eigenvalues
 from symscape.curvature.operator import Operator

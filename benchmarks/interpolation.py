@@ -24,13 +24,9 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from symscape.config.groups import (
-    SYMMETRIES,
-    DataConfig,
-    ModelConfig,
-    SymmetryConfig,
-    TrainerConfig,
-)
+from symscape.config.data import DataConfig
+from symscape.config.groups import SYMMETRIES, SymmetryConfig, TrainerConfig
+from symscape.config.network.model import ModelConfig
 from symscape.data.batches import Batches
 from symscape.data.images import ImageData, ImageSet
 from symscape.data.load import load_data

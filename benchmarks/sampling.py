@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from training import WIDTHS, bare_step, config_of, seconds_a_step
 
-from symscape.config.groups import ModelConfig, TrainerConfig
+from symscape.config.groups import TrainerConfig
+from symscape.config.network.model import ModelConfig
 from symscape.training.hardware import Hardware, resolve_hardware
 
 OPTIONS: dict[str, dict[str, str]] = {

@@ -37,13 +37,9 @@ from timing import resident
 from torch import Tensor, nn
 from torch.nn import functional
 
-from symscape.config.groups import (
-    DataConfig,
-    ModelConfig,
-    SchedulerConfig,
-    SymmetryConfig,
-    TrainerConfig,
-)
+from symscape.config.data import DataConfig
+from symscape.config.groups import SchedulerConfig, SymmetryConfig, TrainerConfig
+from symscape.config.network.model import ModelConfig
 from symscape.config.train import TrainConfig
 from symscape.data.images import ImageData, ImageSet
 from symscape.layers.conv import SymmetricConv2d

@@ -44,6 +44,8 @@ FLOORS = {
 WITHIN = {
     "layers/folding": {"layers/folding"},
     "layers/sampling": {"layers/sampling"},
+    "layers/lie": {"layers/lie", "layers/folding"},
+    "config/network": {"config/network"},
     "audit/tracing": {"audit/tracing", "audit/kernels"},
     "data/decoding": {"data/decoding"},
     "data/folder": {"data/folder", "data/decoding", "data/images", "data/lock", "data/split"},

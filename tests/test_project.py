@@ -34,7 +34,11 @@ def test_what_the_code_imports_is_declared():
     extras = PROJECT["optional-dependencies"]
     declared = {
         re.split(r"[<>=\[]", d)[0]
-        for d in PROJECT["dependencies"] + extras["ray"] + extras["slurm"] + extras["zoo"]
+        for d in PROJECT["dependencies"]
+        + extras["ray"]
+        + extras["slurm"]
+        + extras["zoo"]
+        + extras["galaxy"]
     }
     found = set()
     for path in (ROOT / "src").rglob("*.py"):

@@ -12,7 +12,7 @@ from torchvision import models
 
 from symscape.audit.balance import balance, balanced_sizes
 from symscape.audit.tracing.trace import trace
-from symscape.config.groups import ModelConfig
+from symscape.config.network.model import ModelConfig
 from symscape.models.build import build_plain
 
 

@@ -8,7 +8,7 @@ from torchvision import models
 from symscape.audit.balance import balance
 from symscape.audit.invariance import group_mean, invariance_defect, symmetrised
 from symscape.audit.tracing.trace import trace
-from symscape.config.groups import ModelConfig
+from symscape.config.network.model import ModelConfig
 from symscape.models.build import build_plain
 from symscape.symmetry.groups import ELEMENTS
 

@@ -10,7 +10,7 @@ from symscape.audit.balance import balance
 from symscape.audit.invariance import invariance_defect
 from symscape.audit.rewriting import REWRITES, rewritten
 from symscape.audit.tracing.trace import trace
-from symscape.config.groups import ModelConfig
+from symscape.config.network.model import ModelConfig
 from symscape.layers.sampling.grid_mean import GridMean
 from symscape.models.build import build_plain
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from symscape.config.groups import DataConfig
+from symscape.config.data import DataConfig
 from symscape.data.images import ImageSet, channel_stats, channels_last
 from symscape.data.load import load_data
 from symscape.data.resize import resized

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from symscape.config.groups import DataConfig
+from symscape.config.data import DataConfig
 from symscape.data.batches import Batches
 from symscape.data.decoding import processes
 from symscape.data.decoding.processes import Processes, result_of

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from symscape.config.groups import DataConfig, ModelConfig, SymmetryConfig, TrainerConfig
+from symscape.config.data import DataConfig
+from symscape.config.groups import SymmetryConfig, TrainerConfig
+from symscape.config.network.model import ModelConfig
 from symscape.config.train import TrainConfig
 from symscape.jobs.train.job import TrainResult
 from symscape.runs.find import weights_path

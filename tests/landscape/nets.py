@@ -6,7 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from symscape.config.groups import ModelConfig, SymmetryConfig
+from symscape.config.groups import SymmetryConfig
+from symscape.config.network.model import ModelConfig
 from symscape.landscape.batchnorm import reset_statistics
 from symscape.layers.effective import effective_network
 from symscape.models.build import build_network

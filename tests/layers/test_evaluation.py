@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from symscape.config.groups import SYMMETRIES, ModelConfig, SymmetryConfig
+from symscape.config.groups import SYMMETRIES, SymmetryConfig
+from symscape.config.network.model import ModelConfig
 from symscape.landscape.batchnorm import reset_statistics
 from symscape.layers import evaluation
 from symscape.layers.effective import effective_network

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from symscape.config.groups import ModelConfig, SymmetryConfig
+from symscape.config.groups import SymmetryConfig
+from symscape.config.network.model import ModelConfig
 from symscape.layers.folding import costs
 from symscape.layers.plan import apply_plan, make_plan
 from symscape.models.build import build_network

@@ -4,16 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from symscape.config.groups import (
-    PARAMETRIZATIONS,
-    STANDARD_WIDTHS,
-    SYMMETRIES,
-    ModelConfig,
-    SymmetryConfig,
-)
+from symscape.config.groups import PARAMETRIZATIONS, SYMMETRIES, SymmetryConfig
+from symscape.config.network.model import MODELS, ModelConfig
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.effective import effective_network
 from symscape.models.build import build_network, build_plain, free_parameters
+from symscape.models.ckg import NETWORKS
 from symscape.models.resnet import STAGES
 
 # He et al. 2016, table 6 (ResNet-20 ... 110, option A), counted without BatchNorm statistics.
@@ -62,7 +58,7 @@ def test_parameters_of_the_original_networks(name):
 
 
 def test_the_config_names_every_network():
-    assert set(STANDARD_WIDTHS) == {*STAGES, "unet"}
+    assert set(MODELS) == {*STAGES, "unet", *NETWORKS}
 
 
 @pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)

@@ -6,7 +6,9 @@ from torch import nn
 
 from symscape.audit.balance import balance
 from symscape.audit.tracing.trace import trace
-from symscape.config.groups import DataConfig, ModelConfig, SymmetryConfig
+from symscape.config.data import DataConfig
+from symscape.config.groups import SymmetryConfig
+from symscape.config.network.model import ModelConfig
 from symscape.config.train import TrainConfig
 from symscape.errors import ConfigError
 from symscape.layers.effective import effective_network

@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from symscape.config.groups import DataConfig, SymmetryConfig
+from symscape.config.data import DataConfig
+from symscape.config.groups import SymmetryConfig
 from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError
 from symscape.models.weights import fill_network

@@ -4,14 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from symscape.config.groups import (
-    DataConfig,
-    ModelConfig,
-    OptimizerConfig,
-    SchedulerConfig,
-    SymmetryConfig,
-    TrainerConfig,
-)
+from symscape.config.data import DataConfig
+from symscape.config.groups import OptimizerConfig, SchedulerConfig, SymmetryConfig, TrainerConfig
+from symscape.config.network.model import ModelConfig
 from symscape.config.shared import LoggerConfig
 from symscape.config.train import TrainConfig
 from symscape.runs.identity import config_hash, identify, identity

@@ -11,8 +11,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from symscape.config.audit import AuditConfig
-from symscape.config.groups import AUGMENTATIONS, DATASETS, STANDARD_WIDTHS, SYMMETRIES
+from symscape.config.data import AUGMENTATIONS, DATASETS
+from symscape.config.groups import SYMMETRIES
 from symscape.config.interpolate import InterpolateConfig
+from symscape.config.network.model import MODELS
 from symscape.config.shared import LoggerConfig
 from symscape.config.sharpness import SharpnessConfig
 from symscape.config.summary import SummaryConfig
@@ -27,7 +29,7 @@ EXPERIMENTS = sorted(p.stem for p in (ROOT / "cfg" / "experiment").glob("*.yaml"
 
 
 def test_every_choice_has_a_file():
-    groups = {"symmetry": SYMMETRIES, "model": STANDARD_WIDTHS, "data": DATASETS}
+    groups = {"symmetry": SYMMETRIES, "model": MODELS, "data": DATASETS}
     for group, names in groups.items():
         files = (ROOT / "cfg" / group).glob("*.yaml")
         assert {p.stem for p in files} == set(names)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from symscape.config.groups import AUGMENTATIONS, STANDARD_WIDTHS, SYMMETRIES
+from symscape.config.data import AUGMENTATIONS
+from symscape.config.groups import SYMMETRIES
+from symscape.config.network.model import MODELS
 from symscape.config.shared import PRECISIONS, LoggerConfig, check_study
 from symscape.errors import ConfigError, check_choice, check_number
 
@@ -30,7 +32,7 @@ class FilterConfig:
     def __post_init__(self) -> None:
         self.symmetry = listed("only.symmetry", self.symmetry, SYMMETRIES)
         self.augment = listed("only.augment", self.augment, AUGMENTATIONS)
-        self.model = listed("only.model", self.model, tuple(STANDARD_WIDTHS))
+        self.model = listed("only.model", self.model, tuple(MODELS))
         if self.seed is not None:
             self.seed = list(self.seed) if isinstance(self.seed, list | tuple) else [self.seed]
             if any(type(seed) is not int or seed < 0 for seed in self.seed):

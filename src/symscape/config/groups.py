@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from symscape.config.shared import PRECISIONS
 from symscape.errors import ConfigError, check_choice, check_number
@@ -13,25 +12,6 @@ GROUPS = SYMMETRIES[:-1]
 NEEDS_SQUARE_KERNEL = ("diag", "rot90", "d4")
 PARAMETRIZATIONS = ("tied", "projected", "penalty")
 LAYER_ROLES = ("stem", "blocks", "shortcuts")
-DATASETS = ("cifar10", "cifar100", "digits", "shapes", "folder")
-DENSE = ("shapes", "unet")
-"""Data with a class for each pixel, and the network that answers so."""
-PADDINGS = ("zeros", "reflect", "replicate", "circular", "partial")
-DOWNSAMPLINGS = ("stride", "blur", "sbpool")
-AUGMENTATIONS = ("none", "standard", "hflip", "vflip", "hvflip", "rot90")
-
-# Channels of the first stage: He et al. 2016, section 4.2, for the CIFAR family; section 4.1
-# with the 3x3 stem that is usual on 32x32 images for the others. A U-Net for shapes needs no more.
-STANDARD_WIDTHS = {
-    "resnet18": 64,
-    "resnet34": 64,
-    "resnet20": 16,
-    "resnet32": 16,
-    "resnet44": 16,
-    "resnet56": 16,
-    "resnet110": 16,
-    "unet": 8,
-}
 
 
 @dataclass
@@ -73,94 +53,25 @@ class SymmetryConfig:
 
 
 @dataclass
-class ModelConfig:
-    """The network."""
-
-    name: str = "resnet18"
-    width: int | None = None
-    """Channels of the first stage; null takes the family's standard (64 or 16)."""
-    kernel_size: Any = 3
-    """3, 5 or 7, or [height, width]: the kernels of the stem and the blocks."""
-    norm: str = "batch"
-    """batch, or layer: over channels and pixels of one image."""
-    shortcut: str = "conv"
-    """conv: 1x1 with a norm where shapes change; pad: strided slices and zero channels."""
-    padding: str = "zeros"
-    """Beyond the border: zeros, reflect, replicate, circular, or partial: zeros, made up for by the
-    share of a window that meets the image."""
-    downsample: str = "stride"
-    """stride; blur: a binomial filter before every second pixel is kept, as balanced padding needs;
-    sbpool: strides on grids that are drawn anew at every step, the first ones in evaluation."""
-    blur: int | None = None
-    """Taps of the filter, 2 to 5; null: 4 on even and 3 on odd maps, which are balanced."""
-
-    def __post_init__(self) -> None:
-        check_choice("model", self.name, STANDARD_WIDTHS)
-        self.width = STANDARD_WIDTHS[self.name] if self.width is None else self.width
-        check_number("model.width", self.width, at_least=1)
-        check_choice("model.norm", self.norm, ("batch", "layer"))
-        check_choice("model.shortcut", self.shortcut, ("conv", "pad"))
-        check_choice("model.padding", self.padding, PADDINGS)
-        check_choice("model.downsample", self.downsample, DOWNSAMPLINGS)
-        if self.blur is not None:
-            check_number("model.blur", self.blur, at_least=2, at_most=5)
-        sizes = (
-            self.kernel_size if isinstance(self.kernel_size, list | tuple) else [self.kernel_size]
-        )
-        if len(sizes) not in (1, 2) or any(type(k) is not int or k not in (3, 5, 7) for k in sizes):
-            raise ConfigError(
-                "model.kernel_size", self.kernel_size, "allowed are 3, 5, 7 or a pair"
-            )
-        self.kernel_size = sizes[0] if len(set(sizes)) == 1 else list(sizes)
-
-
-@dataclass
-class DataConfig:
-    """The images, and what is done to them."""
-
-    name: str = "cifar10"
-    root: str | None = None
-    """Where the files are: a download folder (cifar10, cifar100), or a tree or archive (folder)."""
-    cache: str | None = None
-    """Folder of decoded images (data=folder); null: `.symscape-cache` beside the images, or the
-    user's cache folder where nothing can be written there."""
-    image_size: int | None = None
-    """Resize all images to this height and width, once: bilinear, averaging where they shrink;
-    null: as the data set has them (32 x 32; those of a folder must agree). Shapes are drawn at any
-    size from 32; null: 64."""
-    augment: Any = False
-    """false, true (= standard) or the name of an augmentation."""
-    val_fraction: float = 0.1
-    """Share of the training images held out, the same ones for every seed."""
-    batch_size: int = 256
-
-    def __post_init__(self) -> None:
-        check_choice("data", self.name, DATASETS)
-        if isinstance(self.augment, bool):
-            self.augment = "standard" if self.augment else "none"
-        if self.augment not in AUGMENTATIONS:
-            check_choice("data.augment", self.augment, ("false", "true", *AUGMENTATIONS))
-        check_number("data.val_fraction", self.val_fraction, at_least=0, below=1)
-        check_number("data.batch_size", self.batch_size, at_least=1)
-        if self.image_size is not None:
-            check_number("data.image_size", self.image_size, at_least=1)
-
-
-@dataclass
 class OptimizerConfig:
-    """Stochastic gradient descent."""
+    """Stochastic gradient descent, or Adam (Kingma and Ba 2015)."""
 
     name: str = "sgd"
     lr: float = 0.1
+    """0.001 in cfg/optimizer/adam.yaml."""
     momentum: float = 0.9
+    """Of the gradient's mean; Adam's beta_1, beside a beta_2 of 0.999."""
     weight_decay: float = 1e-4
+    """Added to the gradient as this share of the weights."""
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        check_choice("optimizer", self.name, ("sgd",))
+        check_choice("optimizer", self.name, ("sgd", "adam"))
         check_number("optimizer.lr", self.lr, above=0)
         check_number("optimizer.momentum", self.momentum, at_least=0, below=1)
         check_number("optimizer.weight_decay", self.weight_decay, at_least=0)
+        if self.nesterov and self.name == "adam":
+            raise ConfigError("optimizer.nesterov", True, "needs optimizer=sgd")
         if self.nesterov and not self.momentum:
             raise ConfigError("optimizer.nesterov", True, "needs optimizer.momentum > 0")
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from symscape.config.data import DENSE, DataConfig
 from symscape.config.groups import (
-    DENSE,
     NEEDS_SQUARE_KERNEL,
-    DataConfig,
-    ModelConfig,
     OptimizerConfig,
     SchedulerConfig,
     SymmetryConfig,
     TrainerConfig,
 )
+from symscape.config.network.lie import GroupConfig, KernelConfig, check_kernel
+from symscape.config.network.model import ON_GROUPS, ModelConfig
 from symscape.config.shared import LoggerConfig, check_study
 from symscape.errors import ConfigError, check_number
 
@@ -36,6 +36,8 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     symmetry: SymmetryConfig = field(default_factory=SymmetryConfig)
+    group: GroupConfig = field(default_factory=GroupConfig)
+    kernel: KernelConfig = field(default_factory=KernelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
@@ -52,6 +54,7 @@ class TrainConfig:
         if self.compile and self.model.downsample == "sbpool":
             raise ConfigError("model.downsample", "sbpool", "compile=true takes stride or blur")
         self._check_kernel()
+        self._check_group()
         if (self.data.name == DENSE[0]) != (self.model.name == DENSE[1]):
             dense = "data=shapes (a class for each pixel) and model=unet need each other"
             raise ConfigError("model", self.model.name, dense)
@@ -64,3 +67,21 @@ class TrainConfig:
                 self.model.kernel_size,
                 f"symmetry={name} needs a square kernel; hflip, vflip, hvflip, rot180 do not",
             )
+
+    def _check_group(self) -> None:
+        """Networks on groups have no symmetric kernels, and others no group."""
+        name = self.model.name
+        if name not in ON_GROUPS:
+            if self.group.name != "none":
+                *some, last = ON_GROUPS
+                needed = f"needs model={', '.join(some)} or {last}"
+                raise ConfigError("group", self.group.name, needed)
+            return
+        if self.symmetry.name != "vanilla":
+            made = f"model={name} takes vanilla; group=se2 makes it equivariant"
+            raise ConfigError("symmetry", self.symmetry.name, made)
+        check_kernel(self.group, self.kernel)
+        if self.trainer.name == "ddp":
+            raise ConfigError("trainer", "ddp", f"model={name} trains in one process")
+        if self.compile:
+            raise ConfigError("compile", True, f"model={name} takes false")

@@ -22,7 +22,7 @@ from symscape.layers.folding.costs import WORTH, training_cost
 from symscape.layers.folding.fold import folded_conv2d
 from symscape.layers.folding.geometry import Geometry as Fold
 from symscape.layers.folding.ties import Labels, geometry_of, orbit_means
-from symscape.layers.rewriting import affine_of, rewritten
+from symscape.layers.rewriting import Norm, affine_of, rewritten
 from symscape.layers.sampling.strided import thinned
 
 Geometry = tuple[list[int], list[int], list[int], int]
@@ -109,7 +109,7 @@ def _differentiate(
 class _Merged(nn.Module):
     """A convolution and the BatchNorm behind it, if any, as one; the parameters stay theirs."""
 
-    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, labels: Labels | None) -> None:
+    def __init__(self, conv: nn.Conv2d, norm: Norm | None, labels: Labels | None) -> None:
         super().__init__()
         self.conv, self.norm = conv, norm
         self.labels = labels

@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from symscape.config.groups import AUGMENTATIONS
+from symscape.config.data import AUGMENTATIONS
 from symscape.errors import ConfigError, check_choice
 
 

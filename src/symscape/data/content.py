@@ -6,7 +6,7 @@ recognised without loading torch.
 
 from __future__ import annotations
 
-from symscape.config.groups import DataConfig
+from symscape.config.data import DataConfig
 from symscape.data.folder.content import folder_key
 
 

@@ -6,12 +6,13 @@ import hashlib
 
 import torch
 
-from symscape.config.groups import DataConfig
+from symscape.config.data import SCALED, UPRIGHT, DataConfig
 from symscape.data.augment import check_policy
 from symscape.data.content import content_key
 from symscape.data.images import ImageData, ImageSet, channel_stats
 from symscape.data.resize import resized
 from symscape.data.split import held_out
+from symscape.data.turned import scaled_set, turned_parts
 from symscape.errors import ConfigError
 from symscape.stopping import safe_point
 
@@ -68,17 +69,70 @@ def load_parts(config: DataConfig, content: str) -> tuple[ImageSet, ImageSet, tu
 
         train, test, classes = load_shapes(config.image_size or SIZE)
         return train, test, classes, pixel_key(train, test)
-    if config.name == "digits":
-        from symscape.data.sets.digits import load_digits
-
-        train, test, classes = load_digits()
-    else:
-        from symscape.data.sets.cifar import load_cifar
-
-        train, test, classes = load_cifar(config.name, config.root)
+    train, test, classes = upright_parts(config)
+    train, test = moved_parts(config, train, test)
     if config.image_size:
         train, test = resized(train, config.image_size), resized(test, config.image_size)
     return train, test, classes, pixel_key(train, test)
+
+
+def upright_parts(config: DataConfig) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
+    """Return the training part, the test part and the class names, before any turn or resizing."""
+    if config.name == "digits":
+        from symscape.data.sets.digits import load_digits
+
+        return load_digits()
+    if config.name == "digits_rot":
+        from symscape.data.sets.digits import load_framed
+
+        return load_framed()
+    if config.name == "mnist_rot":
+        from symscape.data.sets.mnist_rot import load_mnist_rot
+
+        return load_mnist_rot(config.root)
+    if config.name in SCALED:
+        from symscape.data.sets.mnist import load_mnist
+
+        return load_mnist(config.name, config.root)
+    if config.name == "stl10":
+        from symscape.data.sets.stl10 import load_stl10
+
+        return load_stl10(config.root)
+    if config.name == "galaxy10":
+        from symscape.data.sets.galaxy10 import load_galaxy10
+
+        return load_galaxy10(config.root)
+    from symscape.data.sets.cifar import load_cifar
+
+    return load_cifar(config.name, config.root)
+
+
+def moved_parts(config: DataConfig, train: ImageSet, test: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """Turn or shrink the images, where the data set is one of turned or shrunk images."""
+    if config.name in UPRIGHT:
+        return turned_parts(train, test, config.turned)
+    if config.name in SCALED:
+        turn = config.name == "mnist_rot_scale"
+        return scaled_set(train, "train", turn), scaled_set(test, "test", turn)
+    return train, test
+
+
+def upright_test(config: DataConfig, data: ImageData) -> ImageSet:
+    """Return the test images as they were before `load_data` turned them, in the same order.
+
+    Those of digits_rot and cifar10_rot are read again; other data has none but its test part.
+
+    Args:
+        config: which data set, and where it is.
+        data: what `load_data` gave for it.
+
+    Raises:
+        SymscapeError: the data cannot be had any more.
+    """
+    if config.name not in UPRIGHT:
+        return data.test
+    test = upright_parts(config)[1]
+    return resized(test, config.image_size) if config.image_size else test
 
 
 def pixel_key(*parts: ImageSet) -> str:

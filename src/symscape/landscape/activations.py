@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from symscape.landscape.permutation import assign
+from symscape.landscape.permutation import assign_places, similarity_of
 from symscape.layers.folding.workers import on_all_cores
 from symscape.models.permutations import PermutationSpec, Tap
 
@@ -97,19 +97,29 @@ def _assign_groups(
     similar: dict[str, list[Tensor]] = {group: [] for group in spec.sizes}
     for tap, sums in totals.items():
         correlation = sums.correlation().cpu()
-        for group, at in spec.slices(tap.channels):
-            similar[group].append(correlation[at, at])
+        for group, at in spec.slices(tap.channels, len(correlation)):
+            similar[group].append(_by_channel(correlation[at, at], spec, group))
     means = {group: torch.stack(blocks).mean(0) for group, blocks in similar.items()}
-    permutations = {group: assign(mean) for group, mean in means.items()}
+    permutations = {g: assign_places(mean, spec.moves(g)) for g, mean in means.items()}
     matched = torch.cat(
-        [means[g][torch.arange(len(order)), order] for g, order in permutations.items()]
+        [similarity_of(means[g], spec.moves(g), order) for g, order in permutations.items()]
     )
     return permutations, matched.mean().item()
 
 
+def _by_channel(correlation: Tensor, spec: PermutationSpec, group: str) -> Tensor:
+    """Return (T, C, C): the mean over a channel's places, translated in T ways."""
+    size, moves = spec.sizes[group], spec.moves(group)
+    if len(correlation) == size:
+        return correlation.expand(len(moves), -1, -1)
+    places = correlation.reshape(size, -1, size, moves.shape[1])  # (C, N, C, N)
+    at = torch.arange(moves.shape[1])
+    return torch.stack([places[:, at, :, move].mean(0) for move in moves])
+
+
 def _samples(x: Tensor) -> Tensor:
-    """Return (N, C, H, W) as (N H W, C): a view where the memory is channels-last."""
-    return x.permute(0, 2, 3, 1).flatten(0, 2)
+    """Return (N, C, H, W) as (N H W, C): a view where the memory is channels-last; (N, C) as is."""
+    return x.permute(0, 2, 3, 1).flatten(0, 2) if x.dim() == 4 else x
 
 
 def _mean(x: Tensor) -> Tensor:

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from symscape.landscape.evaluation import Batches
+from symscape.layers.lie.norm import TiedBatchNorm, TiedLayerNorm
 
+TIED = (TiedBatchNorm, TiedLayerNorm)
 STATISTICS = ("running_mean", "running_var")
 STATISTICS_BATCH = 500
 """Images a batch of a pass over the statistics: part of what `reset` means, so it is fixed."""
@@ -25,9 +27,10 @@ Moments = dict[str, tuple[Tensor, Tensor]]
 """Mean and standard deviation (C,) of each normalised layer's output channels, by layer."""
 
 
-def batch_norms(network: nn.Module) -> list[_BatchNorm]:
+def batch_norms(network: nn.Module) -> list[_BatchNorm | TiedBatchNorm]:
     """Return the layers that keep running statistics."""
-    return [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    kinds = (_BatchNorm, TiedBatchNorm)
+    return [m for m in network.modules() if isinstance(m, kinds) and m.track_running_stats]
 
 
 @torch.no_grad()
@@ -88,10 +91,13 @@ class Rescaled(nn.Module):
         super().__init__()
         self.norm = norm
         # A BatchNorm of its own: its statistics are recomputed in the same pass as all others.
-        self.scale = nn.BatchNorm2d(len(mean), eps=1e-8, device=mean.device, dtype=mean.dtype)
+        scale: nn.Module = nn.BatchNorm2d(len(mean), eps=1e-8)
+        if isinstance(norm, TIED):
+            scale = TiedBatchNorm(norm.channels, norm.size, eps=1e-8)
+        self.scale = scale.to(mean)
         with torch.no_grad():
-            self.scale.weight.copy_(std)
-            self.scale.bias.copy_(mean)
+            self.scale.get_parameter("weight").copy_(std)
+            self.scale.get_parameter("bias").copy_(mean)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, C, H, W) to the same shape."""
@@ -101,7 +107,7 @@ class Rescaled(nn.Module):
 
 def norm_names(network: nn.Module) -> list[str]:
     """Return the names of all layers that normalise (N, C, H, W)."""
-    kinds = (nn.BatchNorm2d, nn.GroupNorm)
+    kinds = (nn.BatchNorm2d, nn.GroupNorm, *TIED)
     return [name for name, module in network.named_modules() if isinstance(module, kinds)]
 
 
@@ -115,9 +121,11 @@ def output_moments(network: nn.Module, batches: Batches) -> Moments:
 
     def watch(name: str, y: Tensor) -> None:
         wide = y.to(torch.promote_types(y.dtype, torch.float32))
+        if isinstance(norm := network.get_submodule(name), TIED):
+            wide = wide.reshape(len(y), norm.channels, -1, y.shape[3])  # All its elements.
         count, total, squares = sums.get(name, (0, torch.zeros(()), torch.zeros(())))
         sums[name] = (
-            count + y.numel() // y.shape[1],
+            count + wide.numel() // wide.shape[1],
             total.to(y.device) + wide.sum((0, 2, 3)).double(),
             squares.to(y.device) + wide.square().sum((0, 2, 3)).double(),
         )

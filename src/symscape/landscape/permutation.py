@@ -12,7 +12,8 @@ from symscape.models.permutations import Axis, PermutationSpec
 
 State = Mapping[str, Tensor]
 Permutations = Mapping[str, Tensor]
-"""For each group an int64 tensor: entry i is the old place of the channel that moves to place i."""
+"""For each group an int64 tensor: entry i is the old place of what moves to place i. Channels that
+sit at N places have as many entries each, one after the other."""
 
 
 class AlignmentError(ValueError):
@@ -25,24 +26,68 @@ def permute_state(state: State, spec: PermutationSpec, permutations: Permutation
     for name, axes in spec.axes.items():
         for dim, axis in enumerate(axes):
             if axis:
-                order = axis_order(spec, axis, permutations).to(moved[name].device)
-                moved[name] = moved[name].index_select(dim, order)
+                order = axis_order(spec, axis, permutations, moved[name].shape[dim])
+                moved[name] = moved[name].index_select(dim, order.to(moved[name].device))
     return moved
 
 
-def axis_order(spec: PermutationSpec, axis: Axis, permutations: Permutations) -> Tensor:
-    """Return the order of all channels along an axis, int64."""
-    return torch.cat([permutations[group] + at.start for group, at in spec.slices(axis)])
+def axis_order(
+    spec: PermutationSpec, axis: Axis, permutations: Permutations, length: int
+) -> Tensor:
+    """Return the order of all channels along an axis of this length, int64."""
+    orders = []
+    for group, at in spec.slices(axis, length):
+        order, size = permutations[group], at.stop - at.start
+        if len(order) > size:  # An entry a channel, whose places move together.
+            places = len(order) // size
+            order = order[::places] // places
+        orders.append(order + at.start)
+    return torch.cat(orders)
+
+
+def placed(channels: Tensor, moves: Tensor) -> Tensor:
+    """Return the order of places (C N,) of an order of channels (C,), each moved by (C, N)."""
+    return (channels[:, None] * moves.shape[1] + moves).flatten()
 
 
 def identity_permutations(spec: PermutationSpec) -> dict[str, Tensor]:
     """Return the permutations that move nothing."""
-    return {group: torch.arange(size) for group, size in spec.sizes.items()}
+    return {
+        group: torch.arange(size * spec.moves(group).shape[1]) for group, size in spec.sizes.items()
+    }
 
 
 def random_permutations(spec: PermutationSpec, generator: torch.Generator) -> dict[str, Tensor]:
-    """Return a random permutation of each group."""
-    return {g: torch.randperm(size, generator=generator) for g, size in spec.sizes.items()}
+    """Return a random permutation of each group, its channels translated at random."""
+    drawn = {}
+    for group, size in spec.sizes.items():
+        channels, moves = torch.randperm(size, generator=generator), spec.moves(group)
+        chosen = torch.zeros(size, dtype=torch.int64)
+        if len(moves) > 1:
+            chosen = torch.randint(len(moves), (size,), generator=generator)
+        drawn[group] = placed(channels, moves[chosen])
+    return drawn
+
+
+def assign_places(similarity: Tensor, moves: Tensor) -> Tensor:
+    """Return the order of places that maximises the sum of similarities, exactly; int64 (C N,).
+
+    Args:
+        similarity: (T, C, C): of each channel with each other one, under each translation.
+        moves: (T, N), what the translations do.
+    """
+    best, how = similarity.max(0)
+    channels = assign(best)
+    return placed(channels, moves[how[torch.arange(len(channels)), channels].cpu()])
+
+
+def similarity_of(similarity: Tensor, moves: Tensor, order: Tensor) -> Tensor:
+    """Return the similarities (C,) that an order of places, `placed`, comes to."""
+    places = moves.shape[1]
+    channels, first = order[::places] // places, order[::places] % places
+    # A translation is known by where it brings the first place.
+    how = (moves[:, 0] == first[:, None]).int().argmax(1)
+    return similarity[how, torch.arange(len(channels)), channels]
 
 
 def assign(similarity: Tensor) -> Tensor:

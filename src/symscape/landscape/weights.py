@@ -3,7 +3,8 @@
 Ainsworth et al. 2023, "Git Re-Basin": maximise the inner product of A's weights with B's permuted
 ones, one group at a time with the others held, until no group changes. This ascent gets stuck
 often, so it starts several times: from the identity, from a matching by sorted weights (which no
-permutation of the neighbouring groups changes), and at random; the largest inner product counts.
+permutation of the neighbouring groups changes), at random, and, where channels may be translated,
+from one layer to the next; the largest inner product counts.
 BatchNorm's running statistics are permuted with their channels but do not count.
 """
 
@@ -18,9 +19,12 @@ from symscape.landscape.permutation import (
     Permutations,
     State,
     assign,
+    assign_places,
     axis_order,
     identity_permutations,
+    placed,
     random_permutations,
+    similarity_of,
 )
 from symscape.models.permutations import PermutationSpec
 from symscape.stopping import safe_point
@@ -44,6 +48,8 @@ def match_weights(
     a, b = trained_weights(a, spec), trained_weights(b, spec)
     generator = torch.Generator().manual_seed(seed)
     starts = [identity_permutations(spec), sorted_weights(a, b, spec)]
+    if spec.translations:
+        starts.append(from_the_input(a, b, spec))
     starts += [random_permutations(spec, generator) for _ in range(restarts)]
     bound = (_squares(a) * _squares(b)) ** 0.5
     best: tuple[dict[str, Tensor], float] = (identity_permutations(spec), -math.inf)
@@ -70,8 +76,10 @@ def ascend(
             safe_point()
             group = groups[index]
             similarity = _similarity(a, b, spec, group, permutations)
-            best = assign(similarity)
-            gain = _value(similarity, best) - _value(similarity, permutations[group])
+            moves = spec.moves(group)
+            best = assign_places(similarity, moves)
+            values = [similarity_of(similarity, moves, p) for p in (best, permutations[group])]
+            gain = (values[0].sum() - values[1].sum()).item()
             # A change that gains nothing could go on for ever.
             if gain > 1e-12 * similarity.abs().max().item() * len(best):
                 permutations[group], changed = best, True
@@ -95,9 +103,37 @@ def sorted_weights(a: State, b: State, spec: PermutationSpec) -> dict[str, Tenso
         safe_point()
         for dim, axis in enumerate(axes):
             rows_a, rows_b = (t[name].movedim(dim, 0).flatten(1).sort(1).values for t in (a, b))
-            for group, at in spec.slices(axis):
-                cost[group] += torch.cdist(rows_a[at], rows_b[at]).double().square().cpu()
-    return {group: assign(-each) for group, each in cost.items()}
+            for group, at in spec.slices(axis, len(rows_a)):
+                left, right = (_by_channel(rows[at], spec, group) for rows in (rows_a, rows_b))
+                cost[group] += torch.cdist(left, right).double().square().cpu()
+    return {g: placed(assign(-each), spec.moves(g)[:1]) for g, each in cost.items()}
+
+
+def from_the_input(a: State, b: State, spec: PermutationSpec) -> dict[str, Tensor]:
+    """Return a matching of one group after the other, by weights that reach back to the input.
+
+    Sorted weights say nothing of translations, and with those of the neighbours wrong the ascent
+    seldom finds one right; the first layer reads the image, which nothing moves.
+    """
+    permutations, known = identity_permutations(spec), set[str]()
+    for group in spec.sizes:
+        safe_point()
+        known.add(group)
+        few = {
+            name: tensor
+            for name, tensor in a.items()
+            if all(g in known for axis in spec.axes[name] for g in axis)
+        }
+        similarity = _similarity(few, b, spec, group, permutations)
+        permutations[group] = assign_places(similarity, spec.moves(group))
+    return permutations
+
+
+def _by_channel(rows: Tensor, spec: PermutationSpec, group: str) -> Tensor:
+    """Return a sorted row a channel, of all its places."""
+    if len(rows) == spec.sizes[group]:
+        return rows
+    return rows.reshape(spec.sizes[group], -1).sort(1).values
 
 
 def trained_weights(state: State, spec: PermutationSpec) -> dict[str, Tensor]:
@@ -109,18 +145,29 @@ def trained_weights(state: State, spec: PermutationSpec) -> dict[str, Tensor]:
 def _similarity(
     a: State, b: State, spec: PermutationSpec, group: str, permutations: Permutations
 ) -> Tensor:
-    """Return (n, n) inner products of A's channels with B's, the other groups being permuted."""
-    total = torch.zeros(spec.sizes[group], spec.sizes[group], dtype=torch.float64)
+    """Return (T, C, C) inner products of A's channels with B's, translated in T ways.
+
+    The other groups are permuted.
+    """
+    size, moves = spec.sizes[group], spec.moves(group)
+    total = torch.zeros(len(moves), size, size, dtype=torch.float64)
     for name, axes in spec.axes.items():
         if name not in a or not any(group in axis for axis in axes):
             continue
         for dim, axis in enumerate(axes):
-            for member, at in spec.slices(axis):
+            for member, at in spec.slices(axis, a[name].shape[dim]):
                 if member != group:
                     continue
-                left = a[name].movedim(dim, 0)[at].flatten(1)
+                left = a[name].movedim(dim, 0)[at].reshape(size, -1)
                 other = _permute(b[name], spec, axes, permutations, skip=dim)
-                total += (left @ other.movedim(dim, 0)[at].flatten(1).T).double().cpu()
+                right = other.movedim(dim, 0)[at]
+                if len(right) == size:
+                    total += (left @ right.flatten(1).T).double().cpu()
+                    continue
+                places = right.reshape(size, -1, *right.shape[1:])
+                for way, move in enumerate(moves.to(right.device)):
+                    moved = places.index_select(1, move).flatten(1)
+                    total[way] += (left @ moved.T).double().cpu()
     return total
 
 
@@ -133,13 +180,9 @@ def _permute(
 ) -> Tensor:
     for dim, axis in enumerate(axes):
         if axis and dim != skip:
-            order = axis_order(spec, axis, permutations).to(tensor.device)
-            tensor = tensor.index_select(dim, order)
+            order = axis_order(spec, axis, permutations, tensor.shape[dim])
+            tensor = tensor.index_select(dim, order.to(tensor.device))
     return tensor
-
-
-def _value(similarity: Tensor, order: Tensor) -> float:
-    return similarity[torch.arange(len(order)), order].sum().item()
 
 
 def _inner(a: State, b: State, spec: PermutationSpec, permutations: Permutations) -> float:

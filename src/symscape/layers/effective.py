@@ -7,20 +7,25 @@ import copy
 from torch import Tensor, nn
 
 from symscape.layers.conv import SymmetricConv2d
+from symscape.layers.lie.conv import GroupConv2d
 from symscape.layers.sampling.grid import Grid
 from symscape.layers.sampling.padding import PaddedConv2d
 
+CONSTRAINED = (SymmetricConv2d, GroupConv2d)
+"""Convolutions whose kernel is made of something else; each has `plain()`."""
+
 
 def effective_network(network: nn.Module) -> nn.Module:
-    """Return a copy with an nn.Conv2d of the effective kernel in place of each SymmetricConv2d.
+    """Return a copy with an nn.Conv2d of the effective kernel in place of each constrained one.
 
-    Its state dict has the same keys for every symmetry and parametrisation of an architecture.
+    Its state dict has the same keys for every symmetry, parametrisation and group kernel of an
+    architecture.
     The original is left as it is, and shares no tensor with the copy.
     """
-    if isinstance(network, SymmetricConv2d):
+    if isinstance(network, CONSTRAINED):
         return network.plain()
     # Copying with the plain convolutions already in the memo copies no constrained kernel.
-    plain = {id(m): m.plain() for m in network.modules() if isinstance(m, SymmetricConv2d)}
+    plain = {id(m): m.plain() for m in network.modules() if isinstance(m, CONSTRAINED)}
     grids = {id(m): Grid() for m in network.modules() if isinstance(m, Grid)}
     for conv in plain.values():
         if isinstance(conv, PaddedConv2d) and conv.grid is not None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from symscape.layers.folding.costs import WORTH, forward_cost
 from symscape.layers.folding.fold import evaluated_fold
 from symscape.layers.folding.ties import Seen, Ties, orbit_means, versions
-from symscape.layers.rewriting import affine_of, rewritten
+from symscape.layers.rewriting import Norm, affine_of, rewritten
 from symscape.layers.sampling.strided import convolve
 
 
@@ -46,7 +46,7 @@ class _Tensors:
 class _Evaluation(nn.Module):
     """A convolution and the BatchNorm behind it, if any."""
 
-    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, precision: str) -> None:
+    def __init__(self, conv: nn.Conv2d, norm: Norm | None, precision: str) -> None:
         super().__init__()
         self.conv, self.norm, self.precision = conv, norm, precision
         self.ties = Ties(conv)

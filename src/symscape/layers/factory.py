@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from symscape.layers.conv import SymmetricConv2d
+from symscape.layers.lie.kernel import GroupKernel
 from symscape.layers.parametrizations import PARAMETRIZATIONS, PenaltyConv2d
 from symscape.layers.sampling.grid import Grid
 from symscape.layers.sampling.padding import PaddedConv2d
@@ -74,7 +75,7 @@ def initialise(network: nn.Module, seed: int, init: str = "matched") -> None:
 
     Every symmetry starts from the same vanilla draw: normal with variance 2 / fan_out (He et al.
     2015) for convolutions, uniform in +-1 / sqrt(fan_in) for linear layers; norms start as the
-    identity.
+    identity, group kernels as they say.
     """
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
@@ -89,6 +90,8 @@ def initialise(network: nn.Module, seed: int, init: str = "matched") -> None:
                 module.weight.copy_(kernel)
             if module.bias is not None:
                 module.bias.zero_()
+        elif isinstance(module, GroupKernel):
+            module.draw(generator)
         elif isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
             for parameter in module.parameters():

@@ -7,9 +7,11 @@ from typing import TypeGuard
 
 from torch import Tensor, fx, nn
 
+from symscape.layers.lie.norm import TiedBatchNorm
 from symscape.layers.sampling.strided import StridedPointwise, sound
 
-Fuse = Callable[[nn.Conv2d, nn.BatchNorm2d | None], nn.Module]
+Norm = nn.BatchNorm2d | TiedBatchNorm
+Fuse = Callable[[nn.Conv2d, Norm | None], nn.Module]
 """Makes the module that stands for both; None where no BatchNorm follows."""
 
 
@@ -58,14 +60,18 @@ class _Tracer(fx.Tracer):
         return ours or super().is_leaf_module(m, module_qualified_name)
 
 
-def affine_of(norm: nn.BatchNorm2d, kernel: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+def affine_of(norm: Norm, kernel: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return kernel (O, I, kh, kw) and bias (O,) of a convolution and its norm in eval mode."""
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None  # _mergeable saw to it
+    vectors = [mean, variance, norm.weight, norm.bias]
+    if isinstance(norm, TiedBatchNorm):
+        vectors = [each.repeat_interleave(norm.size) for each in vectors]
+    mean, variance, weight, offset = vectors
     scale = (variance + norm.eps).rsqrt()
-    scale = scale if norm.weight is None else scale * norm.weight
+    scale = scale if weight is None else scale * weight
     shift = scale * ((bias if bias is not None else 0.0) - mean)
-    shift = shift if norm.bias is None else shift + norm.bias
+    shift = shift if offset is None else shift + offset
     return kernel * scale.view(-1, 1, 1, 1), shift
 
 
@@ -82,9 +88,10 @@ def _plain(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
     )
 
 
-def _mergeable(module: nn.Module | None) -> TypeGuard[nn.BatchNorm2d]:
+def _mergeable(module: nn.Module | None) -> TypeGuard[Norm]:
     return (
-        type(module) is nn.BatchNorm2d
+        isinstance(module, nn.BatchNorm2d | TiedBatchNorm)
+        and type(module) in (nn.BatchNorm2d, TiedBatchNorm)
         and module.running_mean is not None
         and module.running_var is not None
         and not module.training

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
-from symscape.config.groups import ModelConfig, SymmetryConfig
+from symscape.config.groups import SymmetryConfig
+from symscape.config.network.lie import GroupConfig, KernelConfig
+from symscape.config.network.model import MODELS, ModelConfig
+from symscape.layers.effective import effective_network
 from symscape.layers.factory import ConvFactory, initialise
+from symscape.layers.lie.kernel import KernelSpec
+from symscape.layers.lie.sampling import step_of
 from symscape.layers.sampling.thinning import Thinning
+from symscape.models.ckg import ckg_network
 from symscape.models.resnet import resnet
 from symscape.models.unet import unet
-from symscape.symmetry.groups import Symmetry
+from symscape.symmetry.groups import KernelSize, Symmetry
+from symscape.symmetry.plane import PlaneGrid
 
 
 def build_network(
@@ -21,22 +29,95 @@ def build_network(
     in_channels: int,
     classes: int,
     seed: int,
+    image: KernelSize = (32, 32),
+    group: GroupConfig | None = None,
+    kernel: KernelConfig | None = None,
 ) -> nn.Module:
-    """Return the network that the configs describe, initialised from `seed` alone."""
-    conv = ConvFactory(
-        Symmetry(symmetry.name, symmetry.like, symmetry.seed),
-        symmetry.parametrization,
-        tuple(symmetry.layers),
-        model.padding,
-    )
-    network = _network(model, conv, in_channels, classes)
+    """Return the network that the configs describe, initialised from `seed` alone.
+
+    Args:
+        model: which network.
+        symmetry: of its kernels.
+        in_channels: of the images.
+        classes: logits.
+        seed: of the weights.
+        image: height and width of the images, which networks on groups are made for.
+        group: of networks on groups.
+        kernel: of theirs.
+    """
+    if MODELS[model.name].builder == "ckg":
+        network = _on_group(model, group, kernel, in_channels, classes, image)
+    else:
+        conv = ConvFactory(
+            Symmetry(symmetry.name, symmetry.like, symmetry.seed),
+            symmetry.parametrization,
+            tuple(symmetry.layers),
+            model.padding,
+        )
+        network = _network(model, conv, in_channels, classes)
     initialise(network, seed, symmetry.init)
     return network
 
 
-def build_plain(model: ModelConfig, *, in_channels: int, classes: int) -> nn.Module:
+def build_plain(
+    model: ModelConfig,
+    *,
+    in_channels: int,
+    classes: int,
+    image: KernelSize = (32, 32),
+    group: GroupConfig | None = None,
+) -> nn.Module:
     """Return the uninitialised plain network that effective weights of this model fit into."""
+    if MODELS[model.name].builder == "ckg":
+        # All kernels of a grid have the same effective network; this one is the cheapest to make.
+        kernel = KernelConfig("nonseparable", hidden=2)
+        return effective_network(_on_group(model, group, kernel, in_channels, classes, image))
     return _network(model, ConvFactory(padding=model.padding), in_channels, classes)
+
+
+def shapes_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that a network's shape takes from a manifest's notes on its data."""
+    image = (data["height"], data["width"])
+    return {"in_channels": data["channels"], "classes": len(data["classes"]), "image": image}
+
+
+def group_grid(group: GroupConfig) -> PlaneGrid:
+    """Return the grid that a config describes."""
+    return PlaneGrid(
+        rotations=group.rotations if group.rotates else 1,
+        scales=group.scales if group.scaled else 1,
+        reflections=group.name == "e2",
+        max_scale=group.max_scale if group.scaled else 1.0,
+        reach=group.reach if group.scaled else 0,
+    )
+
+
+def _on_group(
+    model: ModelConfig,
+    group: GroupConfig | None,
+    kernel: KernelConfig | None,
+    in_channels: int,
+    classes: int,
+    image: KernelSize,
+) -> nn.Module:
+    group, kernel = group or GroupConfig(), kernel or KernelConfig()
+    grid = group_grid(group)
+    assert model.width is not None and isinstance(model.kernel_size, int)  # ModelConfig saw to it
+    return ckg_network(
+        model.name,
+        grid=grid,
+        kernel=KernelSpec(
+            kernel.name, kernel.hidden, kernel.layers, kernel.first_omega, kernel.omega
+        ),
+        turn=step_of(grid.rotations, group.sampling),
+        in_channels=in_channels,
+        classes=classes,
+        width=model.width,
+        kernel_size=model.kernel_size,
+        image=image,
+        norm=model.norm,
+        pool=model.pool,
+    )
 
 
 def _network(model: ModelConfig, conv: ConvFactory, in_channels: int, classes: int) -> nn.Module:
@@ -51,7 +132,7 @@ def _network(model: ModelConfig, conv: ConvFactory, in_channels: int, classes: i
         "norm": model.norm,
         "thinning": Thinning(model.downsample, model.blur, model.padding),
     }
-    if model.name == "unet":
+    if MODELS[model.name].builder == "unet":
         return unet(**options)
     return resnet(model.name, shortcut=model.shortcut, **options)
 

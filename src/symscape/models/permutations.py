@@ -3,6 +3,10 @@
 A permutation group is a set of tensor axes that one permutation must move together to leave the
 network's function alone. All blocks of a stage write into one residual stream, so the stream is
 one group; the channels between the two convolutions of a block are another.
+
+A channel of a network on a group sits at N places of an axis, its elements. It may also be
+translated on the right, f'(x, h) = f(x, h tau), which moves its places among each other and leaves
+function and equivariance alone; tau is one of the grid's elements without scale.
 """
 
 from __future__ import annotations
@@ -10,8 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from symscape.models.ckg import CKGCNN, HEAD, Block, CKGAllCNNC, CKGNetwork, CKGResNet
 from symscape.models.resnet import BasicBlock, PadShortcut, ResNet
 
 Axis = tuple[str, ...]
@@ -37,13 +43,21 @@ class PermutationSpec:
     axes: dict[str, tuple[Axis, ...]] = field(default_factory=dict)
     """For each entry of the state dict that has channels, its first axes; later ones are fixed."""
     taps: list[Tap] = field(default_factory=list)
+    translations: dict[str, Tensor] = field(default_factory=dict)
+    """Of groups whose channels sit at N > 1 places: (T, N), int64, what each translation does to
+    the places of a channel. Such an axis is C N long; that of a norm, say, is C long."""
 
-    def slices(self, axis: Axis) -> Iterator[tuple[str, slice]]:
-        """Yield each group of an axis and where its channels lie."""
-        start = 0
+    def slices(self, axis: Axis, length: int) -> Iterator[tuple[str, slice]]:
+        """Yield each group of an axis of this length and where its channels lie."""
+        start, places = 0, length // max(1, sum(self.sizes[group] for group in axis))
         for group in axis:
-            yield group, slice(start, start + self.sizes[group])
-            start += self.sizes[group]
+            end = start + self.sizes[group] * places
+            yield group, slice(start, end)
+            start = end
+
+    def moves(self, group: str) -> Tensor:
+        """Return what the translations do to a channel's places; one place: nothing."""
+        return self.translations.get(group, torch.zeros(1, 1, dtype=torch.int64))
 
 
 def permutation_spec(network: nn.Module) -> PermutationSpec:
@@ -52,9 +66,11 @@ def permutation_spec(network: nn.Module) -> PermutationSpec:
     Raises:
         TypeError: nobody has written the groups of this family down.
     """
-    if not isinstance(network, ResNet):
-        raise TypeError(f"{type(network).__name__}: no permutation groups are known")
-    return _resnet(network)
+    if isinstance(network, ResNet):
+        return _resnet(network)
+    if isinstance(network, CKGNetwork):
+        return _OnGroup(network).spec
+    raise TypeError(f"{type(network).__name__}: no permutation groups are known")
 
 
 def _resnet(network: ResNet) -> PermutationSpec:
@@ -116,3 +132,77 @@ def _norm(spec: PermutationSpec, norm: nn.Module, name: str, channels: Axis) -> 
     for key, tensor in norm.state_dict().items():
         if tensor.dim() == 1:  # All but BatchNorm's count of batches.
             spec.axes[f"{name}.{key}"] = (channels,)
+
+
+class _OnGroup:
+    """Writes the groups of a network on a group down, layer after layer."""
+
+    def __init__(self, network: CKGNetwork) -> None:
+        self.spec, self.grid = PermutationSpec(), network.grid
+        if isinstance(network, CKGResNet):
+            self.head(self.resnet(network))
+        elif isinstance(network, CKGCNN):
+            self.head(self.cnn(network))
+        elif isinstance(network, CKGAllCNNC):
+            self.all_cnn(network)
+
+    def new(self, group: str, norm: nn.Module) -> Axis:
+        """Return a new axis, of the channels that a norm has."""
+        channels = _new(self.spec, group, len(norm.get_parameter("weight")))
+        self.spec.translations[group] = self.grid.translations
+        return channels
+
+    def layer(self, conv: str, norm: str, module: nn.Module, into: Axis, out: Axis | None) -> Axis:
+        """Add a convolution and the norm behind it; `out` is new where it is None."""
+        out = self.new(conv, module) if out is None else out
+        _conv(self.spec, conv, out, into)
+        _norm(self.spec, module, norm, out)
+        return out
+
+    def resnet(self, network: CKGResNet) -> Axis:
+        """Return the channels that leave the last convolution."""
+        stream = self.layer("lift", "norm", network.norm, (), None)
+        for i, block in enumerate(network.blocks):
+            assert isinstance(block, Block)
+            name = f"blocks.{i}"
+            self.spec.taps.append(Tap(name, "input", stream))
+            inner = self.layer(f"{name}.conv1", f"{name}.norm1", block.norm1, stream, None)
+            self.spec.taps.append(Tap(f"{name}.conv2", "input", inner))
+            out = stream
+            if not isinstance(block.shortcut, nn.Identity):
+                out = self.new(f"{name}.out", block.norm2)
+                _conv(self.spec, f"{name}.shortcut", out, stream)
+            self.layer(f"{name}.conv2", f"{name}.norm2", block.norm2, inner, out)
+            _norm(self.spec, network.norms[i], f"norms.{i}", out)
+            stream = out
+        self.spec.taps.append(Tap("last", "input", stream))
+        return self.layer("last", "last_norm", network.last_norm, stream, None)
+
+    def cnn(self, network: CKGCNN) -> Axis:
+        """Return the channels that leave the last convolution."""
+        into: Axis = ()
+        for i, norm in enumerate(network.norms):
+            name = f"convs.{i - 1}" if i else "lift"
+            into = self.layer(name, f"norms.{i}", norm, into, None)
+            after = f"convs.{i}" if i + 1 < len(network.norms) else "last"
+            self.spec.taps.append(Tap(after, "input", into))
+        return self.layer("last", "last_norm", network.last_norm, into, None)
+
+    def all_cnn(self, network: CKGAllCNNC) -> None:
+        """Add all layers; the last one's channels are the classes, which stay."""
+        into: Axis = ()
+        for i, norm in enumerate(network.norms):
+            name = f"convs.{i - 1}" if i else "lift"
+            into = self.layer(name, f"norms.{i}", norm, into, None)
+            after = f"convs.{i}" if i + 1 < len(network.norms) else "classes"
+            self.spec.taps.append(Tap(after, "input", into))
+        _conv(self.spec, "classes", (), into)
+
+    def head(self, channels: Axis) -> None:
+        """Add the head, whose hidden layer's channels are numbers."""
+        hidden = _new(self.spec, "head.hidden", HEAD)
+        self.spec.axes["head.hidden.weight"] = (hidden, channels)
+        for key in ("weight", "bias", "running_mean", "running_var"):
+            self.spec.axes[f"head.norm.{key}"] = (hidden,)
+        self.spec.axes["head.out.weight"] = ((), hidden)
+        self.spec.taps += [Tap("head", "input", channels), Tap("head.out", "input", hidden)]

@@ -132,7 +132,7 @@ def load_network(run: Run, step: str = "final") -> nn.Module:
 
 def load_at(run: Run, step: str) -> tuple[nn.Module, int]:
     """Return what `load_network` does, and the number of optimiser steps behind it."""
-    from symscape.models.build import build_plain
+    from symscape.models.build import build_plain, shapes_of
     from symscape.models.weights import fill_network
     from symscape.runs.weights import read_weights
 
@@ -142,9 +142,7 @@ def load_at(run: Run, step: str) -> tuple[nn.Module, int]:
     if run.manifest.weights.get(path.stem, metadata["sha256"]) != metadata["sha256"]:
         raise SymscapeError(f"{path}: not the weights that {run.folder}/manifest.json names")
     data = run.manifest.data
-    network = build_plain(
-        run.config.model, in_channels=data["channels"], classes=len(data["classes"])
-    )
+    network = build_plain(run.config.model, **shapes_of(data), group=run.config.group)
     network.to(next(t.dtype for t in state.values() if t.is_floating_point()))
     fill_network(network, state, path)
     return network.eval(), int(metadata["step"])

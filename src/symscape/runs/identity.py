@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from symscape.config.network.model import ON_GROUPS
 from symscape.config.train import TrainConfig
 
 # What cannot change the result in intent: places, loggers, hardware.
@@ -24,6 +25,7 @@ NOT_IDENTITY = {
     "data": ("root", "cache"),
     "trainer": ("name", "accelerator", "devices", "num_nodes"),
     "symmetry": ("compute", "explain"),
+    "group": ("compute",),
 }
 
 SCHEDULER_READS = {
@@ -64,6 +66,8 @@ def _matters(key: str, config: TrainConfig) -> bool:
     symmetry = config.symmetry
     if key in SCHEDULER_READS:
         return config.scheduler.name == SCHEDULER_READS[key]
+    if key.startswith(("group.", "kernel.")):
+        return config.model.name in ON_GROUPS and _reads(key, config)
     if key == "model.blur":
         return config.model.downsample == "blur"
     if key in ("symmetry.like", "symmetry.seed"):
@@ -73,6 +77,16 @@ def _matters(key: str, config: TrainConfig) -> bool:
     if key.startswith("symmetry.") and key != "symmetry.name":
         return symmetry.name != "vanilla"
     return True
+
+
+def _reads(key: str, config: TrainConfig) -> bool:
+    """Whether a network on a group reads an option of its group or its kernels."""
+    group, kernel = config.group, config.kernel
+    if key in ("group.rotations", "group.sampling"):
+        return group.rotates
+    if key in ("group.scales", "group.max_scale", "group.reach"):
+        return group.scaled
+    return not (key.startswith("kernel.") and key != "kernel.name" and kernel.name == "pixels")
 
 
 def config_hash(config: TrainConfig, content: str) -> str:
@@ -89,7 +103,8 @@ class Identity:
     """The content key of its data set."""
     hash: str
     name: str
-    """`<data>-<model>-<symmetry>-<augmentation>-<hash>`: what it is, without its seed."""
+    """`<data>-<model>-<symmetry>-<augmentation>-<hash>`: what it is, without its seed; networks on
+    groups have `<group>-<kernel>` in place of a symmetry."""
     seed: int
     folder: Path
     """Its one place."""
@@ -100,10 +115,18 @@ class Identity:
         return {"name": self.name, "seed": self.seed, "hash": self.hash}
 
 
+def kind(config: TrainConfig) -> str:
+    """Return what a network's kernels are made by: its symmetry, or its group and factors."""
+    if config.model.name in ON_GROUPS:
+        return f"{config.group.name}-{config.kernel.name}"
+    return config.symmetry.name
+
+
 def identify(config: TrainConfig, content: str) -> Identity:
     """Return which run a config describes, given the content key of its data set."""
     digest = config_hash(config, content)
-    readable = (config.data.name, config.model.name, config.symmetry.name, config.data.augment)
-    name = "-".join((*readable, digest))
+    name = "-".join(
+        (config.data.name, config.model.name, kind(config), config.data.augment, digest)
+    )
     folder = Path(config.root) / config.study / name / f"seed={config.seed}"
     return Identity(content, digest, name, config.seed, folder)

@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import nn
 
 from symscape.data.batches import Batches
-from symscape.models.build import build_network
+from symscape.models.build import build_network, shapes_of
 from symscape.training.callbacks.checkpoint import LAST_CHECKPOINT, whole_checkpoint
 from symscape.training.callbacks.progress import ProgressBar, epoch_line
 from symscape.training.callbacks.recorder import Follower, Recorder, trajectory_steps
@@ -116,9 +116,10 @@ def _module(setup: Setup, train: Batches) -> Classifier:
     network = build_network(
         config.model,
         config.symmetry,
-        in_channels=setup.data.train.images.shape[1],
-        classes=len(setup.data.classes),
+        **shapes_of(setup.data.describe()),
         seed=config.seed,
+        group=config.group,
+        kernel=config.kernel,
     )
     # Lightning would convert the network after it has loaded a checkpoint, rounding its weights.
     network = network.to(setup.hardware.dtype)

@@ -14,6 +14,7 @@ from torch.nn import functional
 from symscape.config.groups import OptimizerConfig, SchedulerConfig
 from symscape.errors import SymscapeError
 from symscape.layers.factory import asymmetry
+from symscape.layers.lie.sampling import draw_anew, drawn_of
 from symscape.layers.sampling.grid import draw_grids, grids_of
 from symscape.training.metrics import LossAndAccuracy
 from symscape.training.ranks.meeting import mean_over_ranks
@@ -49,12 +50,13 @@ class Classifier(pl.LightningModule):
         self.network = network
         self.optimizer_config, self.scheduler_config = optimizer, scheduler
         self.total_steps, self.penalty, self.weight = total_steps, penalty, weight
-        self.seed, self.grids = seed, grids_of(network)
+        self.seed, self.grids, self.drawn = seed, grids_of(network), drawn_of(network)
         self.train_metric, self.val_metric = LossAndAccuracy(), LossAndAccuracy()
 
     def training_step(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
         """Return the loss of a batch."""
         draw_grids(self.grids, self.seed, self.global_step)
+        draw_anew(self.drawn, self.seed, self.global_step)
         loss = self._cross_entropy(self.train_metric, batch)
         if (weight := self.weight(step)) != 1:
             loss = loss * weight
@@ -104,19 +106,32 @@ class Classifier(pl.LightningModule):
             self.check_finite(math.nan)
 
     def configure_optimizers(self) -> Any:
-        """Return SGD with a schedule that moves every step."""
-        config = self.optimizer_config
-        sgd = torch.optim.SGD(
-            self.network.parameters(),
-            lr=config.lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            nesterov=config.nesterov,
-        )
+        """Return the optimiser with a schedule that moves every step."""
+        optimizer = make_optimizer(self.network, self.optimizer_config)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
-            sgd, lambda step: learning_rate_factor(step, self.total_steps, self.scheduler_config)
+            optimizer,
+            lambda step: learning_rate_factor(step, self.total_steps, self.scheduler_config),
         )
-        return {"optimizer": sgd, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        every_step = {"scheduler": scheduler, "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": every_step}
+
+
+def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Return the optimiser of all of a network's parameters."""
+    if config.name == "adam":
+        return torch.optim.Adam(
+            network.parameters(),
+            lr=config.lr,
+            betas=(config.momentum, 0.999),
+            weight_decay=config.weight_decay,
+        )
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.nesterov,
+    )
 
 
 def _epoch_means(metric: LossAndAccuracy) -> tuple[float, float] | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from symscape.config.groups import DataConfig
+from symscape.config.data import DataConfig
 
 
 def make_tree(

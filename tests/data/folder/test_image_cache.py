@@ -85,7 +85,7 @@ def test_the_key_follows_content_not_place_or_time(tree, tmp_path):
 
 
 def test_other_data_sets_have_their_name_as_key():
-    from symscape.config.groups import DataConfig
+    from symscape.config.data import DataConfig
 
     assert [content_key(DataConfig(name=name)) for name in ("digits", "cifar10", "cifar100")] == [
         "digits",
@@ -97,7 +97,7 @@ def test_other_data_sets_have_their_name_as_key():
 def test_a_known_key_loads_neither_torch_nor_numpy(tree):
     key = content_key(config_of(tree))
     code = (
-        "import sys; from symscape.config.groups import DataConfig\n"
+        "import sys; from symscape.config.data import DataConfig\n"
         "from symscape.data.content import content_key\n"
         f"print(content_key(DataConfig(name='folder', root={str(tree)!r})))\n"
         "print([name for name in ('torch', 'torchvision', 'sklearn', 'numpy', 'PIL', 'rich')"
@@ -177,7 +177,7 @@ def test_a_broken_source_leaves_no_cache(tree):
 
 
 LOAD = (
-    "import sys; from symscape.config.groups import DataConfig\n"
+    "import sys; from symscape.config.data import DataConfig\n"
     "from symscape.data.load import load_data\n"
     "print('ready', flush=True)\n"
     "data = load_data(DataConfig(name='folder', root=sys.argv[1], batch_size=2))\n"

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from symscape.config.groups import DataConfig
-from symscape.data.load import load_data
+from symscape.config.data import DataConfig
+from symscape.data.load import load_data, upright_test
 from symscape.data.resize import resized
 from symscape.data.sets.cifar import SOURCES
+from symscape.data.turned import turned_set
 from symscape.errors import SymscapeError
 
 UNREACHABLE = "http://127.0.0.1:9/"
@@ -71,7 +72,7 @@ def planar(count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, 3072), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "cifar10_rot"])
 def test_without_a_network_one_line_says_what_to_do_and_soon(name, tmp_path, capfd):
     start = time.monotonic()
     with pytest.raises(SymscapeError) as caught:
@@ -79,6 +80,7 @@ def test_without_a_network_one_line_says_what_to_do_and_soon(name, tmp_path, cap
     assert time.monotonic() - start < 10
     line, archive = str(caught.value), SOURCES[name].filename
     assert "\n" not in line
+    assert line.startswith(f"data={name}: ")
     for part in (UNREACHABLE + archive, f"put {archive} into {tmp_path / 'cifar'}", "data=digits"):
         assert part in line
     assert capfd.readouterr() == ("", "")
@@ -110,6 +112,27 @@ def test_images_come_in_the_size_that_is_asked_for(tmp_path, monkeypatch):
     assert data.test.images.shape == (10, 3, 48, 48)
     assert torch.equal(data.test.images, resized(native.test, 48).images)
     assert data.content != native.content
+
+
+def test_turned_cifar_is_cifar_turned(tmp_path, monkeypatch):
+    images = {"data_batch_1": planar(20, 1), "test_batch": planar(10, 3)}
+    archive = tiny_archive(monkeypatch, "cifar10", images)
+    (tmp_path / SOURCES["cifar10"].filename).write_bytes(archive)
+    settings = config("cifar10_rot", tmp_path)
+    upright, both, only = (
+        load_data(each)
+        for each in (config("cifar10", tmp_path), settings, replace(settings, turned="test"))
+    )
+    assert torch.equal(upright_test(settings, both).images, upright.test.images)
+    assert torch.equal(both.test.labels, upright.test.labels)
+    assert torch.equal(both.test.images, turned_set(upright.test, "test").images)
+    assert torch.equal(only.test.images, both.test.images)
+    assert torch.equal(only.train.images, upright.train.images)
+    assert not (both.train.images == upright.train.images).flatten(1).all(1).any()
+    assert len({upright.content, both.content, only.content}) == 3
+    smaller = replace(settings, image_size=16)
+    expected = resized(upright.test, 16).images
+    assert torch.equal(upright_test(smaller, load_data(smaller)).images, expected)
 
 
 def test_unpacked_files_are_read_from_a_folder_that_cannot_be_written(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from symscape.config.groups import DataConfig
+from symscape.config.data import DataConfig
 from symscape.data.batches import Batches
 from symscape.data.load import load_data
 from symscape.data.sets import shapes

@@ -57,13 +57,31 @@ def verdicts(results, word):
 
 
 @pytest.mark.parametrize(
-    ("chances", "said"),
-    [((0.01, 0.02), "supported"), ((0.5, 0.9), "not supported")],
+    ("most", "few", "said"), [(0.01, 0.9, "supported"), (0.9, 0.01, "not supported")]
 )
-def test_twins(chances, said):
-    layers = [layer("a", 0.5, twin_p=chances[0]), layer("b", 0.5, twin_p=chances[1])]
-    results = [run(seed, layers=layers) for seed in range(3)]
+def test_twins(most, few, said):
+    # Of 200 layers none, one and two differ from the others: so the runs have some spread.
+    results = [
+        run(seed, layers=[layer(str(i), 0.5, twin_p=few if i < seed else most) for i in range(200)])
+        for seed in range(3)
+    ]
     assert verdicts(results, "beat chance") == [said]
+
+
+def test_runs_that_all_say_the_same_say_nothing_of_their_spread():
+    layers = [layer("a", 0.5, twin_p=0.01), layer("b", 0.5, twin_p=0.02)]
+    (claim,) = claims_of([run(seed, layers=layers) for seed in range(3)], LABELS)
+    assert (claim.value, claim.low, claim.high) == (1, 1, 1)
+    assert claim.verdict == "undecided" and claim.note == "no spread among runs"
+
+
+def test_mitigations_are_compared_at_one_size():
+    strided = [[layer("a", s, stride=2)] for s in (0.3, 0.31, 0.9, 0.92, 0.5, 0.53)]
+    results = [run(i % 2, layers=strided[i], size=(32, 32, 36, 36)[i]) for i in range(4)]
+    blurred = {"name": "blurred", "downsample": "blur"}
+    results += [run(i % 2, layers=strided[i], **blurred) for i in (4, 5)]
+    (claim,) = [c for c in claims_of(results, LABELS) if "S rises" in c.text]
+    assert claim.n == 2 and claim.value == pytest.approx(0.21)
 
 
 @pytest.mark.parametrize(("leans", "said"), [(-0.2, "supported"), (0.2, "not supported")])

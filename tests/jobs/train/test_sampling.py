@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from symscape.config.groups import ModelConfig
+from symscape.config.network.model import ModelConfig
 from symscape.data.batches import Batches
 from symscape.data.load import load_data
 from symscape.errors import ConfigError

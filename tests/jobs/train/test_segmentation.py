@@ -5,8 +5,9 @@ import json
 import pytest
 
 from symscape.config.audit import AuditConfig
-from symscape.config.groups import DataConfig, ModelConfig
+from symscape.config.data import DataConfig
 from symscape.config.interpolate import InterpolateConfig
+from symscape.config.network.model import ModelConfig
 from symscape.config.sharpness import SharpnessConfig
 from symscape.data.sets import shapes
 from symscape.errors import SymscapeError

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from symscape.config.groups import ModelConfig, SymmetryConfig
+from symscape.config.groups import SymmetryConfig
+from symscape.config.network.model import ModelConfig
 from symscape.layers.effective import effective_network
 from symscape.layers.factory import ConvFactory
 from symscape.layers.sampling.grid import Grid, StridedSlices, draw_grids, grids_of

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from symscape.config.groups import ModelConfig
+from symscape.config.network.model import ModelConfig
 from symscape.curvature.rewriting import twice_differentiable
 from symscape.layers.evaluation import for_evaluation
 from symscape.models.build import build_plain

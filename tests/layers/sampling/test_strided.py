@@ -23,7 +23,8 @@ import symscape
 import sys
 import torch
 from torch import nn
-from symscape.config.groups import ModelConfig, SymmetryConfig
+from symscape.config.groups import SymmetryConfig
+from symscape.config.network.model import ModelConfig
 from symscape.curvature.hessian import Hessian
 from symscape.layers.sampling import strided
 from symscape.layers.effective import effective_network

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from symscape.config.groups import DataConfig
+from symscape.config.data import DataConfig
 from symscape.data.decoding.processes import Chunk
 from symscape.data.folder import cache
 from symscape.data.folder.keys import cache_folder, combine, remember, remembered, writable

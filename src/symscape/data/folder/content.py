@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symscape.config.groups import DataConfig
+from symscape.config.data import DataConfig
 from symscape.data.folder.keys import cache_folder, remembered
 from symscape.data.folder.source import open_source
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from symscape.config.groups import DataConfig
+from symscape.config.data import DataConfig
 from symscape.errors import SymscapeError
 
 CACHE = ".symscape-cache"

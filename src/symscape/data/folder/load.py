@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from symscape.config.groups import DataConfig
+from symscape.config.data import DataConfig
 from symscape.data.folder import cache
 from symscape.data.folder.build import build, cached
 from symscape.data.folder.layout import SPLITS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from symscape.config.groups import DataConfig
+from symscape.config.data import DataConfig
 from symscape.data.folder.archive import Archive
 from symscape.data.folder.tree import Tree
 from symscape.errors import ConfigError

@@ -1,7 +1,8 @@
 """Claims that the runs of a study can prove wrong, each with what is measured and a verdict.
 
 A claim is decided by an interval of 95 % over runs: supported if all of it says so, not supported
-if none of it does, else undecided.
+if none of it does, else undecided. So is one whose runs all give the same number, for they say
+nothing of their spread, and a correlation that a permutation test calls chance.
 """
 
 from __future__ import annotations
@@ -59,8 +60,11 @@ def claims_of(results: Sequence[AuditResult], labels: Mapping[str, str]) -> list
 def _mean(text: str, quantity: str, values: Sequence[float], above: float = 0.0) -> Claim:
     found = mean_interval(values)
     low, high = (math.nan if v is None else v for v in (found.low, found.high))
-    said = verdict(low, high, above=above)
-    return Claim(text, quantity, found.mean, low, high, found.n, said)
+    same = found.n > 1 and low == high
+    said = "undecided" if same else verdict(low, high, above=above)
+    return Claim(
+        text, quantity, found.mean, low, high, found.n, said, "no spread among runs" if same else ""
+    )
 
 
 def _numbers(results: Sequence[AuditResult], name: str) -> list[float]:
@@ -91,7 +95,7 @@ def _sizes(results: Sequence[AuditResult]) -> Iterator[Claim]:
     of_size = _grouped(
         [r for r in results if _settings(r, PLAIN)], lambda r: r.about["input_size"][0]
     )
-    pairs = list(_matched(of_size.get(36, []), of_size.get(37, [])))
+    pairs = list(_matched(of_size.get(36, []), of_size.get(37, []), any_size=True))
     differences = [number_of(a, "skew") - number_of(b, "skew") for a, b in pairs]
     if differences:
         text = "strided kernels lean further up and left at 36 pixels (uneven) than at 37 (even)"
@@ -132,7 +136,8 @@ def _correlations(results: Sequence[AuditResult]) -> Iterator[Claim]:
         for answers in ANSWERS:
             x, y = (_numbers(measured, name) for name in (symmetry, answers))
             found = correlation_within(x, y, strata)
-            said = verdict(found.low, found.high, two_sided=True)
+            chance = not found.p < CHANCE
+            said = "undecided" if chance else verdict(found.low, found.high, two_sided=True)
             yield Claim(
                 f"{symmetry.removesuffix('/final')} goes with {answers} among equal settings",
                 "rank correlation",
@@ -172,14 +177,15 @@ def _grouped(
 
 
 def _matched(
-    first: Sequence[AuditResult], second: Sequence[AuditResult]
+    first: Sequence[AuditResult], second: Sequence[AuditResult], *, any_size: bool = False
 ) -> Iterator[tuple[AuditResult, AuditResult]]:
     """Yield pairs that share the seed and all else that is noted but what they are grouped by."""
 
     def key(result: AuditResult) -> tuple[str, ...]:
         subject = result.subject
         assert isinstance(subject, RunReference)
-        return (str(subject.seed), subject.symmetry, subject.augment, subject.model)
+        size = "" if any_size else str(result.about.get("input_size"))
+        return (str(subject.seed), subject.symmetry, subject.augment, subject.model, size)
 
     others = {key(result): result for result in second}
     for result in first:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from symscape.config.audit import AuditConfig
-from symscape.config.groups import DataConfig
+from symscape.config.data import DataConfig
 from symscape.data.batches import Batches
 from symscape.data.content import content_key
 from symscape.data.images import ImageSet, channel_stats

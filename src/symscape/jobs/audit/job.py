@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 
 from symscape.config.audit import AuditConfig
-from symscape.config.groups import DataConfig
+from symscape.config.data import DataConfig
 from symscape.jobs.analysis.analysis import Analysis, perform
 from symscape.jobs.analysis.missing import Task
 from symscape.jobs.analysis.progress import Steps

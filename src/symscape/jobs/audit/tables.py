@@ -67,19 +67,30 @@ def names_of(results: Sequence[AuditResult]) -> dict[str, str]:
     own = {r.subject.label: r.subject.label for r in results}
     labels = labels_of(runs)
     if any(label == name for name, label in labels.items()):
-        labels = {kind_of(r): _settings_said(r) for r in results if kind_of(r) in labels}
+        labels = _said({kind_of(r): _settings(r) for r in results if kind_of(r) in labels})
     # Those that still differ by something else have their hash in their name.
     clash = len(set(labels.values())) < len(labels)
     return own | ({name: name for name in labels} if clash else labels)
 
 
-def _settings_said(result: AuditResult) -> str:
-    """Return what a kind of run is, by the settings that an audit is about."""
+def _settings(result: AuditResult) -> dict[str, str]:
+    """Return the settings that an audit is about, in words."""
     subject, about = result.subject, result.about
     assert isinstance(subject, RunReference)
-    sampling = [str(about[key]) for key in ("padding", "downsample", "blur") if about.get(key)]
-    pixels = f"{about['input_size'][0]}px"
-    return " ".join([subject.symmetry, subject.augment, subject.model, *sampling, pixels])
+    traits = {key: getattr(subject, key) for key in ("symmetry", "augment", "model")}
+    traits |= {key: str(about.get(key) or "") for key in ("padding", "downsample", "blur")}
+    return traits | {"size": f"{about['input_size'][0]}px"}
+
+
+def _said(kinds: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Return a label for each kind, of the settings that they do not all share."""
+    telling = [
+        key for key in next(iter(kinds.values())) if len({k[key] for k in kinds.values()}) > 1
+    ]
+    return {
+        name: " ".join(filter(None, (traits[key] for key in telling)))
+        for name, traits in kinds.items()
+    }
 
 
 def kind_of(result: AuditResult) -> str:

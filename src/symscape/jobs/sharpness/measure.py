@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from symscape.config.sharpness import SharpnessConfig
 from symscape.curvature.hessian import MICRO_BATCH, Hessian
 from symscape.curvature.subspaces import (
+    Basis,
     Restricted,
     choose_bases,
     kernel_bases,
@@ -25,7 +26,7 @@ from symscape.jobs.analysis.progress import Steps
 from symscape.jobs.sharpness.quantities import QUANTITIES
 from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
 from symscape.layers.folding.ties import Labels
-from symscape.models.build import build_network
+from symscape.models.build import build_network, shapes_of
 from symscape.runs.find import Run, kept_weights, load_at
 from symscape.runs.results import SharpnessResult, jsonable
 from symscape.runs.subjects import refer
@@ -124,7 +125,7 @@ class CurvatureMeasure:
         self,
         hessian: Hessian,
         network: nn.Module,
-        own: Mapping[str, Tensor],
+        own: Mapping[str, Basis],
         subspace: str,
         scale: str,
         steps: Steps,
@@ -150,11 +151,12 @@ class CurvatureMeasure:
 
 def _constrained(run: Run) -> nn.Module:
     """Return a network with the run's symmetric convolutions, for their bases."""
-    data = run.manifest.data
+    config = run.config
     return build_network(
-        run.config.model,
-        run.config.symmetry,
-        in_channels=data["channels"],
-        classes=len(data["classes"]),
+        config.model,
+        config.symmetry,
+        **shapes_of(run.manifest.data),
         seed=0,
+        group=config.group,
+        kernel=config.kernel,
     )

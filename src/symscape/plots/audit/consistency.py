@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from symscape.plots.audit.profile import Result
-from symscape.plots.style import COLOURS, PAGE_WIDTH, style
+from symscape.plots.style import COLOURS, PAGE_WIDTH, columns, style
 
 ERRORS = 1.96
 """Standard errors of a bar: 95 % over images."""
@@ -51,5 +51,5 @@ def agreement_bars(kinds: Mapping[str, Sequence[Result]]) -> Figure:
     axes.set_ylabel("images with the same answer")
     count = next(iter(measured.values()))[0]["images"]
     axes.set_title(f"Same answer under a view, {count} test images (bars: 95 % over images)")
-    figure.legend(loc="outside lower center", ncols=4)
+    figure.legend(loc="outside lower center", ncols=columns(list(measured)))
     return figure

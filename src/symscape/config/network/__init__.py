@@ -1,0 +1,1 @@
+"""What network is trained: which one, on which group, with which kernels."""

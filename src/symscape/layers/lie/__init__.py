@@ -1,0 +1,1 @@
+"""Group convolutions on Lie groups of the plane: on a fixed grid, plain convolutions."""

@@ -1,0 +1,94 @@
+"""A group convolution: a plain convolution of C N channels whose kernel a few functions make."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from symscape.layers.folding.ties import Seen, versions
+from symscape.layers.lie.kernel import GroupKernel, KernelSpec, symmetries
+from symscape.layers.lie.sampling import Turn
+from symscape.symmetry.plane import PlaneGrid
+
+
+class GroupConv2d(nn.Module):
+    """Maps functions on the group, (B, I M, H, W), to such functions, (B, O N, H', W').
+
+    Channel c at element n is channel c N + n.
+
+    Args:
+        grid: the group, of N elements.
+        spec: of what the kernel is made.
+        in_channels, out_channels: I, O.
+        kernel_size: k, odd.
+        lift: whether the input is an image: M = 1, else N.
+        padding: rows and columns of zeros on each side; None keeps the size.
+        turn: by how much the grid is turned, shared by all layers of a network.
+    """
+
+    def __init__(
+        self,
+        grid: PlaneGrid,
+        spec: KernelSpec,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        lift: bool = False,
+        padding: int | None = None,
+        turn: Turn | None = None,
+    ) -> None:
+        super().__init__()
+        self.grid, self.in_channels, self.out_channels = grid, in_channels, out_channels
+        self.kernel_size = kernel_size
+        self.padding = kernel_size // 2 if padding is None else padding
+        self.kernel = GroupKernel(grid, spec, in_channels, out_channels, kernel_size, lift=lift)
+        self.turn = turn or Turn()
+        self.made: tuple[Seen, Tensor] | None = None
+
+    @property
+    def weight(self) -> Tensor:
+        """The effective kernel (O N, I M, k, k), channels-last, of the grid as it is."""
+        return self.kernel.weight()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve x (B, I M, H, W)."""
+        y: Tensor = nn.functional.conv2d(x, self._weight(), padding=self.padding)
+        return y
+
+    def _weight(self) -> Tensor:
+        """Return the kernel at hand; without gradients it is made once for equal parameters."""
+        if torch.is_grad_enabled() or self.turn.angle:
+            return self.kernel.weight(self.turn.angle)
+        key = versions(*self.kernel.parameters())
+        if self.made is None or self.made[0] != key:
+            self.made = (key, self.kernel.weight())
+        return self.made[1]
+
+    @torch.no_grad()
+    def plain(self) -> nn.Conv2d:
+        """Return the nn.Conv2d that computes the same function, with tensors of its own."""
+        weight = self.weight
+        conv = nn.Conv2d(
+            weight.shape[1],
+            weight.shape[0],
+            self.kernel_size,
+            padding=self.padding,
+            bias=False,
+            device="meta",
+            dtype=weight.dtype,
+        )
+        conv = conv.to_empty(device=weight.device).to(memory_format=torch.channels_last)
+        conv.weight.copy_(weight)
+        return conv
+
+    def lattice(self) -> dict[str, Tensor]:
+        """Return the symmetries of the square under which the layer is exactly equivariant."""
+        return symmetries(self.grid, 0.0)
+
+    def extra_repr(self) -> str:
+        """Show what nn.Conv2d shows, and the group."""
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"padding={self.padding}, elements={self.grid.size}, kernel={self.kernel.spec.name}"
+        )
