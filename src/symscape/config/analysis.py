@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from symscape.config.data import AUGMENTATIONS
 from symscape.config.groups import SYMMETRIES
+from symscape.config.network.lie import KERNELS, LIE_GROUPS
 from symscape.config.network.model import MODELS
 from symscape.config.shared import PRECISIONS, LoggerConfig, check_study
 from symscape.errors import ConfigError, check_choice, check_number
@@ -28,8 +29,13 @@ class FilterConfig:
     augment: Any = None
     model: Any = None
     seed: Any = None
+    group: Any = None
+    kernel: Any = None
+    """Of networks on groups."""
 
     def __post_init__(self) -> None:
+        self.group = listed("only.group", self.group, LIE_GROUPS)
+        self.kernel = listed("only.kernel", self.kernel, KERNELS)
         self.symmetry = listed("only.symmetry", self.symmetry, SYMMETRIES)
         self.augment = listed("only.augment", self.augment, AUGMENTATIONS)
         self.model = listed("only.model", self.model, tuple(MODELS))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.lie.conv import GroupConv2d
+from symscape.layers.lie.storage import stored_kernels
 from symscape.layers.sampling.grid import Grid
 from symscape.layers.sampling.padding import PaddedConv2d
 
@@ -34,8 +35,20 @@ def effective_network(network: nn.Module) -> nn.Module:
     return twin.train(network.training)
 
 
-def effective_state(network: nn.Module) -> dict[str, Tensor]:
-    """Return the state dict of the effective network, on its device, detached."""
-    return {
-        name: tensor.detach() for name, tensor in effective_network(network).state_dict().items()
+def stored_state(network: nn.Module) -> dict[str, Tensor]:
+    """Return what is kept of a network, on its device, detached.
+
+    That is the effective network's state dict, with the factors of group kernels in place of these:
+    `layers.lie.storage.restored` brings them back.
+    """
+    on_group = [name for name, m in network.named_modules() if isinstance(m, GroupConv2d)]
+    if not on_group:
+        plain = effective_network(network).state_dict()
+        return {name: tensor.detach() for name, tensor in plain.items()}
+    inside = tuple(f"{name}.kernel." for name in on_group)
+    others = {
+        name: tensor.detach()
+        for name, tensor in network.state_dict().items()
+        if not name.startswith(inside)
     }
+    return others | stored_kernels(network)

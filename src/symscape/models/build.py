@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from symscape.config.groups import SymmetryConfig
 from symscape.config.network.lie import GroupConfig, KernelConfig
 from symscape.config.network.model import MODELS, ModelConfig
+from symscape.config.train import TrainConfig
 from symscape.layers.effective import effective_network
 from symscape.layers.factory import ConvFactory, initialise
+from symscape.layers.lie.conv import GroupConv2d
 from symscape.layers.lie.kernel import KernelSpec
+from symscape.layers.lie.passes import WITH_PASSES
 from symscape.layers.lie.sampling import step_of
+from symscape.layers.lie.storage import restored
 from symscape.layers.sampling.thinning import Thinning
 from symscape.models.ckg import ckg_network
 from symscape.models.resnet import resnet
@@ -47,6 +51,7 @@ def build_network(
     """
     if MODELS[model.name].builder == "ckg":
         network = _on_group(model, group, kernel, in_channels, classes, image)
+        choose_compute(network, group.compute if group else "auto")
     else:
         conv = ConvFactory(
             Symmetry(symmetry.name, symmetry.like, symmetry.seed),
@@ -75,21 +80,30 @@ def build_plain(
     return _network(model, ConvFactory(padding=model.padding), in_channels, classes)
 
 
+def plain_state(config: TrainConfig, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the effective network's state dict, given what is stored of it."""
+    if MODELS[config.model.name].builder == "ckg":
+        return restored(state, group_grid(config.group))
+    return state
+
+
 def shapes_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that a network's shape takes from a manifest's notes on its data."""
     image = (data["height"], data["width"])
     return {"in_channels": data["channels"], "classes": len(data["classes"]), "image": image}
 
 
+def choose_compute(network: nn.Module, compute: str) -> None:
+    """Set how the group convolutions compute: `auto` leaves each what it has chosen."""
+    for layer in network.modules():
+        if isinstance(layer, GroupConv2d) and compute != "auto":
+            able = layer.kernel.spec.name in WITH_PASSES and not layer.kernel.lift
+            layer.passes = compute == "passes" and able
+
+
 def group_grid(group: GroupConfig) -> PlaneGrid:
     """Return the grid that a config describes."""
-    return PlaneGrid(
-        rotations=group.rotations if group.rotates else 1,
-        scales=group.scales if group.scaled else 1,
-        reflections=group.name == "e2",
-        max_scale=group.max_scale if group.scaled else 1.0,
-        reach=group.reach if group.scaled else 0,
-    )
+    return PlaneGrid(**group.grid)
 
 
 def _on_group(

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from symscape.plots.kernels import kernel_gallery, mean_kernel_strip
+from symscape.plots.lie.draw import pictures_on_group
 from symscape.plots.read.runs import (
     Measurement,
     read_kernels,
@@ -27,8 +28,9 @@ Kernels = dict[str, NDArray[np.floating]]
 def draw_run(folder: Path) -> list[Path]:
     """Draw a run's training curves, mean kernels, symmetry by depth and single filters.
 
-    Reads manifest.json, metrics.csv, symmetry.csv and weights/{init,final}.safetensors, all before
-    the first picture is written. A picture that is there already is replaced.
+    Reads manifest.json, metrics.csv, symmetry.csv and weights/{init,final}.safetensors, and what a
+    network on a group leaves besides, all before the first picture is written. A picture that is
+    there already is replaced.
 
     Returns:
         The PNG files written, all below `pictures/`.
@@ -48,6 +50,7 @@ def draw_run(folder: Path) -> list[Path]:
         ),
         "symmetry": _draw_symmetry(measured, f"{run}: symmetry by depth"),
         "kernels": kernel_gallery(end, f"{run}: filters at the end of training"),
+        **pictures_on_group(folder, run),
     }
     pictures = folder / "pictures"
     return [p for name, figure in figures.items() for p in save(figure, pictures / f"{name}.png")]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError, did_you_mean
 from symscape.runs.configs import read_config
+from symscape.runs.identity import kind
 from symscape.runs.lock import is_locked
 from symscape.runs.manifest import Manifest, read_manifest
 from symscape.stopping import safe_point
@@ -30,7 +31,7 @@ class Run:
     @property
     def title(self) -> str:
         """The run, briefly."""
-        return f"{self.config.symmetry.name} seed={self.config.seed}"
+        return f"{kind(self.config)} seed={self.config.seed}"
 
     @property
     def state(self) -> str:
@@ -132,7 +133,7 @@ def load_network(run: Run, step: str = "final") -> nn.Module:
 
 def load_at(run: Run, step: str) -> tuple[nn.Module, int]:
     """Return what `load_network` does, and the number of optimiser steps behind it."""
-    from symscape.models.build import build_plain, shapes_of
+    from symscape.models.build import build_plain, plain_state, shapes_of
     from symscape.models.weights import fill_network
     from symscape.runs.weights import read_weights
 
@@ -143,6 +144,7 @@ def load_at(run: Run, step: str) -> tuple[nn.Module, int]:
         raise SymscapeError(f"{path}: not the weights that {run.folder}/manifest.json names")
     data = run.manifest.data
     network = build_plain(run.config.model, **shapes_of(data), group=run.config.group)
-    network.to(next(t.dtype for t in state.values() if t.is_floating_point()))
-    fill_network(network, state, path)
+    plain = plain_state(run.config, state)
+    network.to(next(t.dtype for t in plain.values() if t.is_floating_point()))
+    fill_network(network, plain, path)
     return network.eval(), int(metadata["step"])

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from symscape.config.groups import SYMMETRIES
+from symscape.config.network.lie import LIE_GROUPS
 from symscape.config.network.model import ON_GROUPS
 from symscape.config.train import TrainConfig
 
@@ -120,6 +122,14 @@ def kind(config: TrainConfig) -> str:
     if config.model.name in ON_GROUPS:
         return f"{config.group.name}-{config.kernel.name}"
     return config.symmetry.name
+
+
+def kind_order(name: str) -> tuple[int, int, str]:
+    """Return where a kind of kernels stands in tables: symmetries, then groups, in usual order."""
+    if name in SYMMETRIES:
+        return 0, SYMMETRIES.index(name), ""
+    group, _, kernel = name.partition("-")
+    return 1, LIE_GROUPS.index(group) if group in LIE_GROUPS else len(LIE_GROUPS), kernel
 
 
 def identify(config: TrainConfig, content: str) -> Identity:

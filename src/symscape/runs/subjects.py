@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symscape.runs.find import Run
+from symscape.runs.identity import kind
 
 
 @dataclass
@@ -19,6 +20,7 @@ class RunReference:
     seed: int
     model: str
     symmetry: str
+    """Of its kernels; of networks on groups, the group and the kernels' factors."""
     augment: str
     weights: str
     """Content hash of the final weights."""
@@ -68,7 +70,7 @@ def refer(run: Run) -> RunReference:
         name=run.manifest.name,
         seed=run.manifest.seed,
         model=config.model.name,
-        symmetry=config.symmetry.name,
+        symmetry=kind(config),
         augment=config.data.augment,
         weights=run.manifest.weights["final"],
         # Every run has an id, which W&B knows only if the run was logged there.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from symscape.errors import ConfigError, check_choice, check_number
 
@@ -60,6 +61,17 @@ class GroupConfig:
     def rotates(self) -> bool:
         """Whether it has turns."""
         return self.name in ROTATING
+
+    @property
+    def grid(self) -> dict[str, Any]:
+        """What the grid is made of: `symmetry.plane.PlaneGrid`'s arguments."""
+        return {
+            "rotations": self.rotations if self.rotates else 1,
+            "scales": self.scales if self.scaled else 1,
+            "reflections": self.name == "e2",
+            "max_scale": self.max_scale if self.scaled else 1.0,
+            "reach": self.reach if self.scaled else 0,
+        }
 
     @property
     def scaled(self) -> bool:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from symscape.config.groups import SYMMETRIES
+from symscape.runs.identity import kind_order
 from symscape.runs.subjects import RunReference
 
 
@@ -32,6 +32,6 @@ def labels_of(runs: Sequence[RunReference]) -> dict[str, str]:
 def by_kind(results: Sequence[Result]) -> dict[str, list[Result]]:
     """Group results by what is equal but for the seed, in the order of the symmetries."""
     kinds: dict[str, list[Result]] = defaultdict(list)
-    for result in sorted(results, key=lambda r: SYMMETRIES.index(r.run.symmetry)):
+    for result in sorted(results, key=lambda r: kind_order(r.run.symmetry)):
         kinds[result.run.name].append(result)
     return kinds

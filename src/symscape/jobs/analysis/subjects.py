@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from symscape.config.analysis import AnalysisConfig, FilterConfig
+from symscape.config.network.model import ON_GROUPS
 from symscape.errors import SymscapeError
 from symscape.jobs.console import log
 from symscape.runs.find import Run, find_runs, open_run
@@ -48,8 +49,12 @@ def _named(folders: Sequence[Path]) -> list[Run]:
 
 def passes(run: Run, only: FilterConfig) -> bool:
     """Whether a run passes all filters."""
+    config = run.config
+    on_group = config.model.name in ON_GROUPS
     values = {
-        "symmetry": run.config.symmetry.name,
+        "symmetry": config.symmetry.name,
+        "group": config.group.name if on_group else "none",
+        "kernel": config.kernel.name if on_group else "",
         "augment": run.config.data.augment,
         "model": run.config.model.name,
         "seed": run.config.seed,

@@ -11,6 +11,7 @@ from heapq import nsmallest
 from itertools import combinations
 from typing import Any
 
+from symscape.config.network.model import ON_GROUPS
 from symscape.errors import SymscapeError
 from symscape.runs.find import Run
 
@@ -23,7 +24,7 @@ def check_comparable(runs: Sequence[Run]) -> None:
     first = runs[0]
     for run in runs[1:]:
         for key, value in traits(run).items():
-            if value != (expected := traits(first)[key]):
+            if value != (expected := traits(first).get(key)):
                 raise SymscapeError(
                     f"{first.folder} and {run.folder}: {key} differs "
                     f"({_brief(expected)} and {_brief(value)}); only equal ones can be compared"
@@ -34,7 +35,10 @@ def check_comparable(runs: Sequence[Run]) -> None:
 def traits(run: Run) -> dict[str, Any]:
     """Return what runs must share for their networks and images to be compared."""
     model = {f"model.{key}": value for key, value in asdict(run.config.model).items()}
-    return model | {f"data.{key}": run.manifest.data.get(key) for key in SAME}
+    grid = run.config.group.grid if run.config.model.name in ON_GROUPS else {}
+    # How far a kernel reaches along the group decides nothing about the space that it lies in.
+    group = {f"group.{key}": value for key, value in grid.items() if key != "reach"}
+    return model | group | {f"data.{key}": run.manifest.data.get(key) for key in SAME}
 
 
 def _brief(value: object) -> str:

@@ -6,16 +6,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 
-from symscape.config.groups import SYMMETRIES
 from symscape.jobs.analysis.labels import labels_of
 from symscape.jobs.console import shown
 from symscape.landscape.intervals import Interval, pairs_intervals
+from symscape.runs.identity import kind_order
 from symscape.runs.results import PairResult, read_results
 from symscape.runs.subjects import RunReference
 from symscape.runs.tables import Row, Value, write_rows
@@ -66,8 +67,8 @@ def cells_of(results: Iterable[PairResult]) -> list[Cell]:
     return sorted(cells, key=lambda cell: (_order(cell.a), _order(cell.b)))
 
 
-def _order(run: RunReference) -> tuple[int, str, str]:
-    return SYMMETRIES.index(run.symmetry), run.augment, run.name
+def _order(run: RunReference) -> tuple[Any, ...]:
+    return kind_order(run.symmetry), run.augment, run.name
 
 
 def numbers_of(result: PairResult) -> list[Number]:

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from symscape.config.groups import SYMMETRIES
 from symscape.jobs.analysis.listing import writing_tables
 from symscape.landscape.intervals import Interval, mean_interval
 from symscape.runs.files import write_text
 from symscape.runs.find import Run, find_runs, read_figures
-from symscape.runs.identity import identity
+from symscape.runs.identity import identity, kind, kind_order
 from symscape.runs.tables import Row, Value, write_rows
 
 TRAITS = ("data", "model", "augment", "symmetry")
@@ -64,7 +64,7 @@ class Kind:
 def traits_of(run: Run) -> dict[str, str]:
     """Return what a run is, in the words of its command line."""
     config = run.config
-    names = (config.data.name, config.model.name, config.data.augment, config.symmetry.name)
+    names = (config.data.name, config.model.name, config.data.augment, kind(config))
     return dict(zip(TRAITS, names, strict=True))
 
 
@@ -91,13 +91,14 @@ def kinds_of(runs: Sequence[Run]) -> list[Kind]:
 def _others(run: Run) -> dict[str, str]:
     """Return the settings that are not at their defaults, traits apart."""
     known = {"data.name", "model.name", "data.augment", "symmetry.name"}
+    known |= {"group.name", "kernel.name"}  # The symmetry names both.
     tree = identity(run.config, run.manifest.data.get("content", ""))
     return {key: str(value)[:16] for key, value in tree.items() if key not in known}
 
 
-def _order(kind: Kind) -> tuple[str, str, str, int, str]:
-    data, model, augment, symmetry = traits_of(kind.runs[0]).values()
-    return data, model, augment, SYMMETRIES.index(symmetry), kind.name
+def _order(each: Kind) -> tuple[Any, ...]:
+    data, model, augment, symmetry = traits_of(each.runs[0]).values()
+    return data, model, augment, kind_order(symmetry), each.name
 
 
 def write_summary(root: Path, study: str) -> list[Path]:
@@ -185,10 +186,10 @@ def _section(kinds: Sequence[Kind], shown: list[str], metrics: list[str]) -> Ite
     names = [metric.rpartition("/")[2] for metric in metrics]
     yield f"| {' | '.join([*shown, 'n', *names])} |"
     yield "|" + "---|" * (len(shown) + 1 + len(names))
-    for kind in kinds:
-        count = len(kind.runs) - len(kind.unfinished)
-        cells = [_cell(kind.means.get(metric), count) for metric in metrics]
-        yield f"| {' | '.join([*(kind.traits[key] for key in shown), str(count), *cells])} |"
+    for each in kinds:
+        count = len(each.runs) - len(each.unfinished)
+        cells = [_cell(each.means.get(metric), count) for metric in metrics]
+        yield f"| {' | '.join([*(each.traits[key] for key in shown), str(count), *cells])} |"
 
 
 def _cell(interval: Interval | None, count: int) -> str:

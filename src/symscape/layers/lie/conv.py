@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from symscape.layers.folding.ties import Seen, versions
-from symscape.layers.lie.kernel import GroupKernel, KernelSpec, symmetries
+from symscape.layers.lie.kernel import GroupKernel, KernelSpec, expanded, symmetries
+from symscape.layers.lie.passes import in_passes, worth_passes
 from symscape.layers.lie.sampling import Turn
 from symscape.symmetry.plane import PlaneGrid
 
@@ -44,6 +47,9 @@ class GroupConv2d(nn.Module):
         self.padding = kernel_size // 2 if padding is None else padding
         self.kernel = GroupKernel(grid, spec, in_channels, out_channels, kernel_size, lift=lift)
         self.turn = turn or Turn()
+        shape = (in_channels, out_channels, grid.size, kernel_size**2)
+        self.passes = not lift and worth_passes(spec.name, *shape)
+        """Whether to apply the kernel factor after factor."""
         self.made: tuple[Seen, Tensor] | None = None
 
     @property
@@ -53,16 +59,20 @@ class GroupConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve x (B, I M, H, W)."""
-        y: Tensor = nn.functional.conv2d(x, self._weight(), padding=self.padding)
-        return y
+        angle = self.turn.angle
+        lattice = symmetries(self.grid, angle)
+        if self.passes:
+            samples = self.kernel.samples(angle)
+            return in_passes(x, samples, self.grid, lattice, self.padding)
+        return nn.functional.conv2d(x, self._weight(angle, lattice), padding=self.padding)
 
-    def _weight(self) -> Tensor:
-        """Return the kernel at hand; without gradients it is made once for equal parameters."""
-        if torch.is_grad_enabled() or self.turn.angle:
-            return self.kernel.weight(self.turn.angle)
+    def _weight(self, angle: float, lattice: Mapping[str, Tensor]) -> Tensor:
+        """Return the plain kernel; without gradients it is made once for equal parameters."""
+        if torch.is_grad_enabled() or angle:
+            return expanded(self.kernel.samples(angle), self.grid, lattice)
         key = versions(*self.kernel.parameters())
         if self.made is None or self.made[0] != key:
-            self.made = (key, self.kernel.weight())
+            self.made = (key, self.weight)
         return self.made[1]
 
     @torch.no_grad()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ _METRICS = (
     "symmetry/mean_kernel/total",
 )
 _SYMMETRY = ("epoch", "layer", "depth", "kind", "group", "value")
+_REDUNDANCY = ("epoch", "layer", "kind", "centred", "value")
+_EQUIVARIANCE = ("kind", "layer", "element", "amount", "value", "accuracy", "resampled")
 _NULL = ("null_low", "null_mean", "null_high")
 
 
@@ -42,6 +45,31 @@ class Measurement:
     group: str
     value: float
     band: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True)
+class Redundancy:
+    """One row of redundancy.csv: a layer's leading share along the group at one epoch."""
+
+    epoch: int
+    layer: str
+    kind: str
+    centred: bool
+    value: float
+
+
+@dataclass(frozen=True)
+class Equivariance:
+    """One row of equivariance.csv; what a kind of row does not have is NaN or empty."""
+
+    kind: str
+    layer: str
+    element: str
+    amount: float
+    """Degrees of an angle, factor of a scale."""
+    value: float
+    accuracy: float
+    resampled: float
 
 
 @contextmanager
@@ -98,6 +126,45 @@ def _symmetry_row(cells: dict[str, str]) -> Measurement:
     )
 
 
+def read_redundancy(path: Path) -> list[Redundancy]:
+    """Return the rows of redundancy.csv."""
+    with naming(path):
+        return table(path, _REDUNDANCY, _redundancy_row)
+
+
+def _redundancy_row(cells: dict[str, str]) -> Redundancy:
+    return Redundancy(
+        epoch=int(cells["epoch"]),
+        layer=cells["layer"],
+        kind=cells["kind"],
+        centred=bool(int(cells["centred"])),
+        value=float(cells["value"] or "nan"),
+    )
+
+
+def read_equivariance(path: Path) -> list[Equivariance]:
+    """Return the rows of equivariance.csv."""
+    with naming(path):
+        return table(path, _EQUIVARIANCE, _equivariance_row)
+
+
+def _equivariance_row(cells: dict[str, str]) -> Equivariance:
+    amount, value, accuracy, resampled = (float(cells[k] or "nan") for k in _EQUIVARIANCE[3:])
+    return Equivariance(
+        cells["kind"], cells["layer"], cells["element"], amount, value, accuracy, resampled
+    )
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an .npz file, none of them pickled."""
+    with naming(path):
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        except (BadZipFile, AttributeError, EOFError) as error:
+            raise ValueError("not an .npz file") from error
+
+
 def table(
     path: Path, needed: tuple[str, ...], parse: Callable[[dict[str, str]], _Row]
 ) -> list[_Row]:
@@ -122,7 +189,9 @@ def table(
 def read_kernels(path: Path) -> dict[str, NDArray[np.floating]]:
     """Return the weights (out, in, kh, kw) of the convolutions that are not 1x1, by layer name.
 
-    Other tensors are not loaded. The order is that of the file, which is not the depth.
+    Of a group kernel, which is stored as factors, that is the factor of position at the first
+    element of the group. Other tensors are not loaded. The order is that of the file, which is not
+    the depth.
     """
     with naming(path):
         if not path.is_file():
@@ -132,9 +201,22 @@ def read_kernels(path: Path) -> dict[str, NDArray[np.floating]]:
             shapes = {key: file.get_slice(key).get_shape() for key in names}
             spatial = [key for key in names if _is_spatial(shapes[key])]
             kernels = {key.removesuffix(".weight"): file.get_tensor(key) for key in spatial}
+            kernels |= _of_groups(file)
         if not kernels:
             raise ValueError("it holds no convolution larger than 1x1")
         return kernels
+
+
+def _of_groups(file: Any) -> dict[str, NDArray[np.floating]]:
+    """Return the factors of position: stored (R, k, k, O, J), or (R, M, k, k, O, J) with others."""
+    kernels = {}
+    for key in file.keys():  # noqa: SIM118
+        layer, _, factor = key.rpartition(".weight.")
+        shape = file.get_slice(key).get_shape() if factor in ("space", "full") else []
+        if len(shape) in (5, 6) and shape[-3] > 1:
+            first = file.get_tensor(key)[(0,) * (len(shape) - 4)]
+            kernels[layer] = np.ascontiguousarray(first.transpose(2, 3, 0, 1))
+    return kernels
 
 
 def _is_spatial(shape: list[int]) -> bool:

@@ -11,7 +11,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from symscape.errors import SymscapeError
-from symscape.layers.effective import effective_state
+from symscape.layers.effective import stored_state
+from symscape.layers.lie.conv import GroupConv2d
 from symscape.runs.find import weights_path
 from symscape.runs.identity import Identity
 from symscape.runs.tables import Row, Value, append_rows, keep_epochs
@@ -23,7 +24,11 @@ from symscape.symmetry.measures import (
     measure_network,
     null_band,
 )
+from symscape.symmetry.redundancy import redundancy
 from symscape.training.module import Classifier
+
+TABLES = ("metrics.csv", "symmetry.csv", "redundancy.csv")
+"""What grows with a run; the last only where there are group kernels."""
 
 
 def trajectory_steps(count: int, total: int) -> list[int]:
@@ -68,13 +73,14 @@ class Recorder(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the initial state of a new run; cut the tables of a resumed one."""
         if trainer.global_step > 0:
-            keep_epochs(self.folder / "metrics.csv", trainer.current_epoch)
-            keep_epochs(self.folder / "symmetry.csv", trainer.current_epoch)
+            for name in TABLES:
+                keep_epochs(self.folder / name, trainer.current_epoch)
             return
-        for name in ("metrics.csv", "symmetry.csv"):
+        for name in TABLES:
             (self.folder / name).unlink(missing_ok=True)
         self._keep(pl_module, "init", 0)
         self._write_symmetry(pl_module, epoch=0)
+        self._write_redundancy(pl_module, epoch=0)
 
     def on_train_epoch_start(self, *_: object) -> None:
         """Start the clock."""
@@ -102,6 +108,7 @@ class Recorder(Callback):
         train, val = pl_module.finish_epoch()
         epoch = trainer.current_epoch + 1
         measures = self._write_symmetry(pl_module, epoch)
+        self._write_redundancy(pl_module, epoch)
         means = {f"symmetry/{k}/{g}": v for (k, g), v in mean_over_layers(measures).items()}
         row: dict[str, Value] = {
             "epoch": epoch,
@@ -129,7 +136,7 @@ class Recorder(Callback):
 
     def _keep(self, module: pl.LightningModule, name: str, step: int) -> None:
         path = weights_path(self.folder, name)
-        state = effective_state(module.network)  # type: ignore[arg-type]
+        state = stored_state(module.network)  # type: ignore[arg-type]
         self.hashes[path.stem] = save_weights(path, state, {**self.metadata, "step": step})
 
     def keep_final(self, module: Classifier, step: int) -> None:
@@ -143,6 +150,14 @@ class Recorder(Callback):
         if rows:
             append_rows(self.folder / "symmetry.csv", rows)
         return measures
+
+    def _write_redundancy(self, module: pl.LightningModule, epoch: int) -> None:
+        assert isinstance(module, Classifier)
+        layers = module.network.named_modules()
+        convs = ((name, m) for name, m in layers if isinstance(m, GroupConv2d))
+        rows = [row for name, conv in convs for row in _redundancy_rows(epoch, name, conv)]
+        if rows:
+            append_rows(self.folder / "redundancy.csv", rows)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: whose it is, the hashes of the weights so far."""
@@ -174,3 +189,16 @@ def _symmetry_row(epoch: int, measure: Measure) -> Row:
         "null_mean": null.mean if null else "",
         "null_high": null.high if null else "",
     }
+
+
+def _redundancy_rows(epoch: int, layer: str, conv: GroupConv2d) -> list[Row]:
+    """Return what is redundant along the group; nothing where one tap or one element is."""
+    size, elements = conv.grid.size, conv.kernel.elements
+    if elements == 1 or conv.kernel_size == 1:
+        return []
+    with torch.no_grad():
+        found = redundancy(conv.weight, size, elements)
+    return [
+        {"epoch": epoch, "layer": layer, "kind": kind, "centred": int(centred), "value": value}
+        for (kind, centred), value in found.items()
+    ]

@@ -10,6 +10,7 @@ from lightning.pytorch.loggers import Logger
 
 from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError
+from symscape.runs.identity import kind
 from symscape.runs.manifest import Manifest
 
 Loggers = list[Logger]
@@ -43,7 +44,7 @@ def _wandb(config: TrainConfig, manifest: Manifest, folder: Path) -> Logger:
     import wandb
     from lightning.pytorch.loggers import WandbLogger
 
-    symmetry, model, data = config.symmetry.name, config.model.name, config.data.name
+    symmetry, model, data = kind(config), config.model.name, config.data.name
     try:
         logger = WandbLogger(
             name=f"seed={config.seed}",

@@ -1,0 +1,1 @@
+"""Pictures of networks on groups: what they keep of a motion, their kernels and maps."""
