@@ -19,7 +19,7 @@ from symscape.layers.lie.passes import WITH_PASSES
 from symscape.layers.lie.sampling import step_of
 from symscape.layers.lie.storage import restored
 from symscape.layers.sampling.thinning import Thinning
-from symscape.models.ckg import ckg_network
+from symscape.models.ckg import NETWORKS, ckg_network, last_size
 from symscape.models.resnet import resnet
 from symscape.models.unet import unet
 from symscape.symmetry.groups import KernelSize, Symmetry
@@ -78,6 +78,13 @@ def build_plain(
         kernel = KernelConfig("nonseparable", hidden=2)
         return effective_network(_on_group(model, group, kernel, in_channels, classes, image))
     return _network(model, ConvFactory(padding=model.padding), in_channels, classes)
+
+
+def check_images(model: ModelConfig, image: KernelSize) -> None:
+    """Raise ConfigError where images are too small for a network on a group."""
+    if MODELS[model.name].builder == "ckg":
+        assert isinstance(model.kernel_size, int)  # ModelConfig saw to it
+        last_size(image, model.kernel_size, NETWORKS[model.name].pools)
 
 
 def plain_state(config: TrainConfig, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

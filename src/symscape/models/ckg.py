@@ -110,6 +110,8 @@ class CKGNetwork(nn.Module):
 
     grid: PlaneGrid
     turn: Turn
+    pools = 2
+    """How often it halves its maps."""
 
 
 class CKGResNet(CKGNetwork):
@@ -126,7 +128,7 @@ class CKGResNet(CKGNetwork):
         self.blocks = nn.ModuleList(Block(parts, i, o) for i, o in pairwise(widths))
         self.norms = nn.ModuleList(parts.normalised(o) for o in widths[1:])
         self.pool = HalvingPool(parts.pool)
-        last = last_size(image, parts.size, len(self.blocks))
+        last = last_size(image, parts.size, self.pools)
         self.last = parts.conv(widths[-1], widths[-1], last, padding=0)
         self.last_norm = parts.normalised(widths[-1])
         self.head = Head(widths[-1], parts.grid.size, classes)
@@ -144,6 +146,8 @@ class CKGResNet(CKGNetwork):
 class CKGCNN(CKGNetwork):
     """The same without shortcuts: a convolution, norm, pool and activation for every width."""
 
+    pools = 3
+
     def __init__(
         self, parts: Parts, width: int, in_channels: int, classes: int, image: KernelSize
     ) -> None:
@@ -154,7 +158,7 @@ class CKGCNN(CKGNetwork):
         self.convs = nn.ModuleList(parts.conv(i, o) for i, o in pairwise(widths))
         self.norms = nn.ModuleList(parts.normalised(o) for o in widths)
         self.pool = HalvingPool(parts.pool)
-        last = last_size(image, parts.size, len(widths))
+        last = last_size(image, parts.size, self.pools)
         self.last = parts.conv(widths[-1], widths[-1], last, padding=0)
         self.last_norm = parts.normalised(widths[-1])
         self.head = Head(widths[-1], parts.grid.size, classes)
@@ -182,7 +186,7 @@ class CKGAllCNNC(CKGNetwork):
         super().__init__()
         self.grid, self.turn = parts.grid, parts.turn
         widths = [3 * width] * 3 + [6 * width] * 5
-        last_size(image, parts.size, 2)
+        last_size(image, parts.size, self.pools)
         self.lift = parts.conv(in_channels, widths[0], lift=True)
         sizes = [None] * 6 + [1]
         self.convs = nn.ModuleList(
@@ -226,7 +230,7 @@ def last_size(image: KernelSize, kernel: int, pools: int) -> int:
     return size
 
 
-NETWORKS: dict[str, Callable[..., CKGNetwork]] = {
+NETWORKS: dict[str, type[CKGResNet | CKGCNN | CKGAllCNNC]] = {
     "ckgresnet": CKGResNet,
     "ckgcnn": CKGCNN,
     "ckgallcnnc": CKGAllCNNC,

@@ -62,6 +62,22 @@ class GroupConfig:
         """Whether it has turns."""
         return self.name in ROTATING
 
+    def exact(self) -> str:
+        """Return in a line what moves the maps of such a network exactly, and what does not."""
+        if self.name == "none":
+            return "group=none: no turn or scale is built in"
+        turns = {4: "quarter turns", 2: "half turns"}
+        kept = [next((turns[n] for n in (4, 2) if self.grid["rotations"] % n == 0), "")]
+        kept += ["flips"] if self.name == "e2" else []
+        said = " and ".join(filter(None, kept)) or "nothing"
+        lines = [f"group={self.name}: exact under {said}, others up to sampling"]
+        if self.rotates and self.rotations % 4:
+            lines.append(f"group.rotations={self.rotations} loses quarter turns: 4 divides it not")
+        if self.scaled and self.reach:
+            ends = "every step of scale" if self.scales <= 3 else "the outer steps of scale"
+            lines.append(f"{ends} meets an end of its axis")
+        return "; ".join(lines)
+
     @property
     def grid(self) -> dict[str, Any]:
         """What the grid is made of: `symmetry.plane.PlaneGrid`'s arguments."""

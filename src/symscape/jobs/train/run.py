@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from symscape.config.network.model import ON_GROUPS
 from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError
 from symscape.jobs.console import console, log, logged_to, show_config
@@ -81,12 +82,14 @@ def train_run(config: TrainConfig, identity: Identity, together: Together = _alo
 def _checked(config: TrainConfig, identity: Identity, before: Manifest | None) -> Setup:
     """Return what is trained with; all that a user can get wrong shows before a trace on disk."""
     from symscape.data.load import load_data
+    from symscape.models.build import check_images
     from symscape.training.hardware import check_ranks, resolve_hardware
     from symscape.training.setup import Setup
 
     hardware = resolve_hardware(config.trainer, before.resolved if before else {})
     check_ranks(config, hardware)
     data = load_data(config.data, identity.content)
+    check_images(config.model, (data.train.images.shape[2], data.train.images.shape[3]))
     if before and before.data and before.data["content"] != data.content:
         raise SymscapeError(
             f"{identity.folder}: it began with other images; force=true trains anew"
@@ -114,6 +117,8 @@ def _introduce(setup: Setup, *, resumed: bool) -> None:
     log.info(f"{'resuming' if resumed else 'training'} in {identity.folder}")
     images = f"{len(setup.data.train):,} training images"
     log.info(f"{images} on {hardware.name}, {hardware.precision}")
+    if setup.config.model.name in ON_GROUPS:
+        log.info(setup.config.group.exact())
 
 
 @contextmanager

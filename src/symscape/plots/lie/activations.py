@@ -24,7 +24,7 @@ from symscape.plots.style import PAGE_WIDTH, SMALL, short_name, style, wrap_titl
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_LABELS = 1.15  # inches at the left, for the names of the rows
+_LABELS = 1.3  # inches at the left, for the names of the rows
 _WIDEST = 1.2  # inches from one map to the next
 
 
@@ -48,8 +48,9 @@ def activations(arrays: Arrays, run: str) -> Figure:
     figure, axes = page(top + head + cell * len(maps) + BAR_HEIGHT + 0.1, title)
     left = max(_LABELS, (PAGE_WIDTH - cell * (len(elements) + 1)) / 2)
     _name_columns(axes, ["image", *elements], Box(left, top + head, cell, head))
-    alike = "\nand elements" if len(elements) > 1 else ""
-    rows = ["image", f"image\n{motion}", f"expected: maps{alike}\nof the first row\n{motion}"]
+    alike = "maps and elements" if len(elements) > 1 else "map"
+    wanted = f"if equivariant:\n{alike}\nof the first row\n{motion}"
+    rows = ["image", f"image\n{motion}", wanted]
     for row, (values, words) in enumerate(zip(maps, rows, strict=False)):
         y, side = top + head + row * cell, 0.92 * cell
         axes.text(left - 0.08, y + side / 2, words, ha="right", va="center")
@@ -67,13 +68,14 @@ def _title(arrays: Arrays, run: str, motion: str) -> str:
     title = wrap_title(f"{run}: output of {layer}, channel {int(arrays['maps_channel'])}")
     difference = float(arrays["difference"])
     if np.isfinite(difference):
-        amount = f"{difference:.1g} of the output's norm"
-        return f"{title}\nsecond row against third, all channels and elements: {amount} apart"
-    return f"{title}\n{motion}: no exact symmetry of pixels, so no map is expected to the bit"
+        amount = f"{difference:.2g} of their norm (0: equivariant)"
+        return f"{title}\nrows 2 and 3, over all channels and elements, differ by {amount}"
+    return f"{title}\n{motion}: pixels follow by interpolation alone, so nothing exact is expected"
 
 
 def _name_columns(axes: Axes, names: list[str], box: Box) -> None:
     for column, name in enumerate(names):
+        name = name or "output"
         x = box.left + (column + 0.46) * box.width
         axes.text(x, box.top - 0.04, name, ha="center", va="bottom", fontsize=SMALL)
     if len(names) > 2:

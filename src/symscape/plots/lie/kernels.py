@@ -41,7 +41,7 @@ def group_kernels(arrays: Arrays, run: str) -> Figure:
     title = wrap_title(f"{run}: kernels of {short_name(str(arrays['kernel_layer']), 48)}")
     title += "\nrows: element of the group at the output, columns: at the input"
     width = (PAGE_WIDTH - _GAP) / inputs
-    cell = min((width - _LABELS - _GAP) / size, 0.6)
+    cell = min((width - _LABELS - _GAP) / size, 0.95)
     head = 0.2 + LINE * (1 + max(name.count("\n") for name in elements)) + 0.05
     height, top = head + cell * size + 0.1, title_height(title)
     figure, axes = page(top + outputs * height + BAR_HEIGHT + 0.05, title)

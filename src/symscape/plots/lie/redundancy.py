@@ -52,12 +52,14 @@ def redundancy_by_epoch(rows: Sequence[Redundancy], run: str) -> Figure:
 
 
 def _draw(axes: Axes, rows: Sequence[Redundancy], colours: dict[str, str]) -> None:
-    for layer, colour in colours.items():
+    for number, (layer, colour) in enumerate(colours.items()):
         points = sorted((row.epoch, row.value) for row in rows if row.layer == layer)
         if not points:
             continue
         epochs, values = zip(*points, strict=True)
-        axes.plot(epochs, values, "o-" if len(points) <= 30 else "-", color=colour, clip_on=False)
+        # Smaller and smaller: of layers with equal values all marks are seen.
+        size = max(2.5, 7.5 - 1.2 * number) if len(points) <= 30 else 0.0
+        axes.plot(epochs, values, "o-", color=colour, ms=size, clip_on=False)
         if epochs[0] == 0:
             axes.axhline(values[0], color=colour, ls=":", lw=0.9)
 
