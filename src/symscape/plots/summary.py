@@ -81,6 +81,7 @@ def summary(means: Sequence[Mean], title: str) -> Figure:
         for place, kind in enumerate(kinds):
             if kind in own:
                 _draw_mean(axes, own[kind], place, 100.0 if "%" in PANELS[metric] else 1.0)
+        _widen(axes)
         axes.set_xlabel(PANELS[metric])
         axes.set_yticks(range(len(kinds)), [f"{labels[k]} (n={counts[k]})" for k in kinds])
     grid[0, 0].set_ylim(len(kinds) - 0.5, -0.5)
@@ -95,6 +96,14 @@ def _draw_mean(axes: Axes, mean: Mean, place: int, scale: float) -> None:
         ends = (scale * mean.low, scale * mean.high)
         axes.plot(ends, (place, place), color=BLUE, solid_capstyle="butt")
     axes.plot(scale * mean.mean, place, color=BLUE, marker="o")
+
+
+def _widen(axes: Axes) -> None:
+    """Give equal numbers an axis whose ticks can be read: rounding is no difference."""
+    low, high = axes.get_xlim()
+    middle = (low + high) / 2
+    if high - low < 1e-3 * abs(middle):
+        axes.set_xlim(middle - 0.05 * abs(middle), middle + 0.05 * abs(middle))
 
 
 def _labels(kinds: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:

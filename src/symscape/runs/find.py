@@ -61,7 +61,9 @@ def find_runs(root: Path, study: str) -> list[Run]:
     """
     folder = root / study
     if not folder.is_dir():
-        studies = [p.name for p in root.glob("[!.]*") if p.is_dir()] if root.is_dir() else []
+        folders = root.glob("[!.]*") if root.is_dir() else ()
+        # Audits of networks that are no runs have a folder there too.
+        studies = [p.name for p in folders if any(p.glob("*/seed=*"))]
         known = ", ".join(sorted(studies)) or "none"
         hint = did_you_mean(study, studies)
         raise SymscapeError(f"study={study}: {hint}studies below {root} are {known}")
