@@ -54,6 +54,7 @@ WITHIN = {
     "training/ranks": {"training/ranks"},
     "training/loggers": {"training/loggers"},
     "plots/read": {"plots/read"},
+    "plots/lie": {"plots/lie", "plots/read", "plots/canvas", "plots/style"},
     "plots/audit": {"plots/audit", "plots/read", "plots/canvas", "plots/style"},
     "jobs/analysis": {"jobs/analysis", "jobs/console"},
     "jobs/train": {"jobs/train", "jobs/console"},

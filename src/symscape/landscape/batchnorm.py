@@ -52,7 +52,9 @@ def reset_statistics(
     if not norms:
         return
     before = [norm.momentum for norm in norms]
-    network.train()
+    network.eval()
+    for norm in norms:  # And nothing else: what a training draws at random has no part in it.
+        norm.train()
     seen = 0
     try:
         for images in _joined(batches):

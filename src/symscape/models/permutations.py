@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from symscape.models.ckg import CKGCNN, HEAD, Block, CKGAllCNNC, CKGNetwork, CKGResNet
+from symscape.models.ckg import CKGCNN, CKGAllCNNC, CKGNetwork, CKGResNet
+from symscape.models.ckg_parts import HEAD, Block
 from symscape.models.resnet import BasicBlock, PadShortcut, ResNet
 
 Axis = tuple[str, ...]

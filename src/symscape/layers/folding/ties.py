@@ -12,13 +12,13 @@ from symscape.layers.folding.taps import taps_last
 TOLERANCE = 1e-6
 
 Labels = tuple[tuple[int, ...], ...]
-Seen = tuple[tuple[int, int], ...]
+Seen = tuple[tuple[int, int, int, torch.dtype], ...]
 """Which tensors, in which version, something was made of."""
 
 
 def versions(*tensors: Tensor) -> Seen:
-    """Return what changes whenever one of the tensors does."""
-    return tuple((id(tensor), tensor._version) for tensor in tensors)
+    """Return what changes whenever one of the tensors does, or gets other memory (`x.data = y`)."""
+    return tuple((id(t), t._version, t.data_ptr(), t.dtype) for t in tensors)
 
 
 class Ties:

@@ -1,0 +1,102 @@
+"""Runs of networks on groups: trained, loaded, resumed."""
+
+import csv
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from symscape.config.groups import OptimizerConfig
+from symscape.config.network.lie import GroupConfig, KernelConfig
+from symscape.config.network.model import ModelConfig
+from symscape.config.train import TrainConfig
+from symscape.data.batches import Batches
+from symscape.data.load import load_data
+from symscape.errors import ConfigError
+from symscape.jobs.train.job import TrainResult, train
+from symscape.landscape.evaluation import evaluate
+from symscape.runs.find import load_network, open_run
+from tests.jobs.tiny import final_hash, stop_in_epoch, tiny
+
+
+def on_group(root, model="ckgresnet", *, sampling="random", data=None, **changes) -> TrainConfig:
+    """Dropout is on wherever the network has it."""
+    images = {"name": "digits_rot", "augment": "none", **(data or {})}
+    config = tiny(root, data=images, symmetry={"name": "vanilla"})
+    return replace(
+        config,
+        model=ModelConfig(model, width=2 - (model == "ckgallcnnc"), kernel_size=3),
+        group=GroupConfig("se2", rotations=4, sampling=sampling),
+        kernel=KernelConfig("separable", hidden=4),
+        optimizer=OptimizerConfig("adam", lr=0.003, weight_decay=0.0),
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    config = on_group(tmp_path_factory.mktemp("finished"))
+    return config, train(config)
+
+
+def test_a_run_trains_and_its_logits_do_not_turn(finished):
+    _, result = finished
+    rows = list(csv.DictReader((result.folder / "metrics.csv").open()))
+    assert [int(row["step"]) for row in rows] == [3, 6]
+    assert all(math.isfinite(float(row["train/loss"])) for row in rows)
+    assert max(result.figures[f"change/{name}"] for name in ("rot90", "rot180", "rot270")) <= 1e-5
+    assert result.figures["change/hflip"] > 1e-4
+
+
+def test_its_name_says_group_and_kernel(finished):
+    config, result = finished
+    assert result.folder.parent.name.startswith("digits_rot-ckgresnet-se2-separable-none-")
+    assert open_run(result.folder).config == config
+
+
+def test_the_loaded_network_reproduces_the_logged_test_loss(finished):
+    config, result = finished
+    data, network = load_data(config.data), load_network(open_run(result.folder))
+    test = Batches(
+        data.test, batch_size=100, mean=data.mean, std=data.std, device="cpu", shuffle=False
+    )
+    assert evaluate(network, test).loss == pytest.approx(result.figures["test/loss"], rel=1e-5)
+    assert type(network.lift) is torch.nn.Conv2d
+
+
+@pytest.mark.slow
+def test_what_is_drawn_at_every_step_matters(finished, tmp_path):
+    fixed = train(on_group(tmp_path, sampling="fixed"))
+    assert final_hash(fixed) != final_hash(finished[1])
+
+
+def killed(monkeypatch, config) -> TrainResult:
+    """Train, end in the middle of the second epoch as if the machine went down, and resume."""
+
+    def fail() -> None:
+        raise RuntimeError("as if the machine went down")
+
+    stop_in_epoch(monkeypatch, 1, fail)
+    with pytest.raises(RuntimeError, match="as if"):
+        train(config)
+    return train(config)
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_bits(finished, tmp_path, monkeypatch):
+    """With dropout and grids turned at random: both are functions of seed and step."""
+    assert final_hash(killed(monkeypatch, on_group(tmp_path))) == final_hash(finished[1])
+
+
+@pytest.mark.slow
+def test_so_does_one_that_drops_pixels(tmp_path, monkeypatch):
+    small = {"data": {"image_size": 16, "val_fraction": 0.0}}
+    whole = train(on_group(tmp_path / "whole", "ckgallcnnc", **small))
+    cut = killed(monkeypatch, on_group(tmp_path / "cut", "ckgallcnnc", **small))
+    assert final_hash(cut) == final_hash(whole)
+
+
+def test_images_that_a_network_does_not_fit_are_refused_in_one_line(tmp_path):
+    with pytest.raises(ConfigError, match=r"^data.image_size=8: the last kernel.* a map of 2$"):
+        train(on_group(tmp_path, data={"image_size": 8}))
