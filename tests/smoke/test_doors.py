@@ -14,6 +14,7 @@ from symscape.config.audit import AuditConfig
 from symscape.config.data import AUGMENTATIONS, DATASETS
 from symscape.config.groups import SYMMETRIES
 from symscape.config.interpolate import InterpolateConfig
+from symscape.config.network.lie import KERNELS, LIE_GROUPS
 from symscape.config.network.model import MODELS
 from symscape.config.shared import LoggerConfig
 from symscape.config.sharpness import SharpnessConfig
@@ -25,11 +26,18 @@ from symscape.runs.identity import identify
 from tests.smoke.door import ROOT, TINY, call
 
 DOORS = sorted(p.stem for p in ROOT.glob("*.py"))
+ON_GROUPS = ("turned", "lie_fast", "lie_paper")
 EXPERIMENTS = sorted(p.stem for p in (ROOT / "cfg" / "experiment").glob("*.yaml"))
 
 
 def test_every_choice_has_a_file():
-    groups = {"symmetry": SYMMETRIES, "model": MODELS, "data": DATASETS}
+    groups = {
+        "symmetry": SYMMETRIES,
+        "model": MODELS,
+        "data": DATASETS,
+        "group": LIE_GROUPS,
+        "kernel": KERNELS,
+    }
     for group, names in groups.items():
         files = (ROOT / "cfg" / group).glob("*.yaml")
         assert {p.stem for p in files} == set(names)
@@ -87,6 +95,14 @@ BAD = {
     "data=folder data.root=nowhere": ("data.root=nowhere", "no such"),
     "data=digits data.batch_size=5000": ("data.batch_size=5000",),
     "study=../x": ("study=../x", "folder"),
+    "group=se2": ("group=se2", "ckgresnet"),
+    "model=ckgresnet group=se2 symmetry=rot90": ("symmetry=rot90", "vanilla", "group=se2"),
+    "model=ckgresnet group=se2 kernel=separable+2d": ("kernel=separable+2d", "sim2"),
+    "model=ckgresnet group=se2 kernel=pixels": ("kernel=pixels", "1, 2 or 4"),
+    "model=ckgresnet group=se2 model.kernel_size=[3,5]": ("model.kernel_size=[3, 5]", "square"),
+    "model=ckgresnet group=scale group.max_scale=0.9": ("group.max_scale=0.9", "> 1"),
+    "data=digits model=ckgresnet group=se2 data.image_size=6": ("model.kernel_size=7", "6 pixels"),
+    "data=digits data.turned=test": ("data.turned=test", "digits_rot"),
     "seed=[": ("seed=[",),
     "experiment=slow": ("experiment=slow", "fast"),
 }
@@ -125,7 +141,8 @@ def test_an_unknown_study_is_one_line(tmp_path):
 def test_every_experiment_trains(tmp_path, name):
     """On digits in place of data that must be downloaded, narrow and short."""
     small = [w for w in TINY if w != "model=resnet20"]
-    result = call(tmp_path, "train", f"experiment={name}", *small, "symmetry=hvflip")
+    own = ["data=digits_rot"] if name in ON_GROUPS else ["symmetry=hvflip"]
+    result = call(tmp_path, "train", f"experiment={name}", *small, *own)
     assert result.returncode == 0, result.stderr
     assert "test accuracy" in result.stdout
 
@@ -226,3 +243,13 @@ def test_values_with_an_equals_sign_are_quoted_for_hydra():
     assert quoted("a=x/seed=0,y/seed=1") == "a='x/seed=0','y/seed=1'"
     for word in ("seed=0", "-m", "data.root='x=y'", "only.seed=[0,1]", "--cfg=job"):
         assert quoted(word) == word
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_file_has_its_family_s_sizes(name):
+    """The schema is made with one model's: what a file leaves out would stay as it is there."""
+    register_schemas()
+    with initialize_config_dir(str(ROOT / "cfg"), version_base="1.3"):
+        composed = compose("train", [f"model={name}"])
+    family = MODELS[name]
+    assert (composed.model.width, composed.model.kernel_size) == (family.width, family.kernel_size)

@@ -17,6 +17,7 @@ from symscape.errors import ConfigError
 from symscape.jobs.train.job import TrainResult, train
 from symscape.landscape.evaluation import evaluate
 from symscape.runs.find import load_network, open_run
+from symscape.runs.weights import read_weights
 from tests.jobs.tiny import final_hash, stop_in_epoch, tiny
 
 
@@ -100,3 +101,13 @@ def test_so_does_one_that_drops_pixels(tmp_path, monkeypatch):
 def test_images_that_a_network_does_not_fit_are_refused_in_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"^data.image_size=8: the last kernel.* a map of 2$"):
         train(on_group(tmp_path, data={"image_size": 8}))
+
+
+def test_what_its_kernels_are_generated_from_is_kept(finished):
+    _, result = finished
+    weights = result.folder / "weights"
+    state, about = read_weights(weights / "final.generator.safetensors")
+    assert {name.split(".kernel.")[0] for name in state} >= {"lift", "blocks.0.conv1", "last"}
+    assert about["step"] == 6
+    # Nothing but the runs' own weights counts as such.
+    assert "final.generator" not in open_run(result.folder).manifest.weights

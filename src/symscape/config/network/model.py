@@ -83,15 +83,15 @@ class ModelConfig:
 
     def _check_kernel(self, family: Family) -> None:
         size = self.kernel_size
+        if family.builder == "ckg" and isinstance(size, list | tuple):
+            raise ConfigError("model.kernel_size", size, f"model={self.name} needs a square kernel")
         sizes = size if isinstance(size, list | tuple) else [size]
         fits = len(sizes) in (1, 2) and all(type(k) is int and k in family.sizes for k in sizes)
         if not fits:
-            first, *middle, last = family.sizes
-            some = ", ".join(map(str, (first, *middle)))
-            raise ConfigError("model.kernel_size", size, f"allowed are {some} or {last}, or a pair")
+            some = ", ".join(map(str, family.sizes))
+            pair = "" if family.builder == "ckg" else " or a pair"
+            raise ConfigError("model.kernel_size", size, f"allowed are {some}{pair}")
         self.kernel_size = sizes[0] if len(set(sizes)) == 1 else list(sizes)
-        if family.builder == "ckg" and isinstance(self.kernel_size, list):
-            raise ConfigError("model.kernel_size", size, f"model={self.name} needs a square kernel")
 
     def _check_options(self, family: Family) -> None:
         """Refuse what a family cannot do, rather than ignore it."""

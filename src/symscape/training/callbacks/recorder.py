@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from symscape.errors import SymscapeError
 from symscape.layers.effective import stored_state
+from symscape.layers.lie.storage import generators
 from symscape.layers.lie.conv import GroupConv2d
 from symscape.runs.find import weights_path
 from symscape.runs.identity import Identity
@@ -140,8 +141,11 @@ class Recorder(Callback):
         self.hashes[path.stem] = save_weights(path, state, {**self.metadata, "step": step})
 
     def keep_final(self, module: Classifier, step: int) -> None:
-        """Write the final weights."""
+        """Write the final weights, and what group kernels are generated from, for other grids."""
         self._keep(module, "final", step)
+        if made_of := generators(module.network):
+            path = weights_path(self.folder, "final").with_suffix(".generator.safetensors")
+            save_weights(path, made_of, {**self.metadata, "step": step})
 
     def _write_symmetry(self, module: pl.LightningModule, epoch: int) -> list[Measure]:
         assert isinstance(module, Classifier)
