@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from symscape.layers.folding.ties import Seen, versions
-from symscape.layers.lie.kernel import GroupKernel, KernelSpec, expanded, symmetries
+from symscape.layers.lie.kernel import GroupKernel, KernelSpec, Samples, expanded, symmetries
 from symscape.layers.lie.passes import in_passes, worth_passes
 from symscape.layers.lie.sampling import Turn
 from symscape.symmetry.plane import PlaneGrid
@@ -50,7 +50,7 @@ class GroupConv2d(nn.Module):
         shape = (in_channels, out_channels, grid.size, kernel_size**2)
         self.passes = not lift and worth_passes(spec.name, *shape)
         """Whether to apply the kernel factor after factor."""
-        self.made: tuple[Seen, Tensor] | None = None
+        self.made: tuple[tuple[Seen, bool], Samples] | None = None
 
     @property
     def weight(self) -> Tensor:
@@ -61,19 +61,23 @@ class GroupConv2d(nn.Module):
         """Convolve x (B, I M, H, W)."""
         angle = self.turn.angle
         lattice = symmetries(self.grid, angle)
+        made = self._made(angle, lattice)
         if self.passes:
-            samples = self.kernel.samples(angle)
-            return in_passes(x, samples, self.grid, lattice, self.padding)
-        return nn.functional.conv2d(x, self._weight(angle, lattice), padding=self.padding)
+            return in_passes(x, made, self.grid, lattice, self.padding)
+        return nn.functional.conv2d(x, made["whole"], padding=self.padding)
 
-    def _weight(self, angle: float, lattice: Mapping[str, Tensor]) -> Tensor:
-        """Return the plain kernel; without gradients it is made once for equal parameters."""
-        if torch.is_grad_enabled() or angle:
-            return expanded(self.kernel.samples(angle), self.grid, lattice)
-        key = versions(*self.kernel.parameters())
-        if self.made is None or self.made[0] != key:
-            self.made = (key, self.weight)
-        return self.made[1]
+    def _made(self, angle: float, lattice: Mapping[str, Tensor]) -> Samples:
+        """Return the factors, or the `whole` kernel; without gradients made once for parameters."""
+        key = (versions(*self.kernel.parameters()), self.passes)
+        fixed = not torch.is_grad_enabled() and not angle
+        if fixed and self.made is not None and self.made[0] == key:
+            return self.made[1]
+        made = self.kernel.samples(angle)
+        if not self.passes:
+            made = {"whole": expanded(made, self.grid, lattice)}
+        # A kernel that carries a gradient belongs to its step.
+        self.made = (key, made) if fixed else None
+        return made
 
     @torch.no_grad()
     def plain(self) -> nn.Conv2d:

@@ -12,8 +12,8 @@ from lightning.pytorch.callbacks import Callback
 
 from symscape.errors import SymscapeError
 from symscape.layers.effective import stored_state
-from symscape.layers.lie.storage import generators
 from symscape.layers.lie.conv import GroupConv2d
+from symscape.layers.lie.storage import generators
 from symscape.runs.find import weights_path
 from symscape.runs.identity import Identity
 from symscape.runs.tables import Row, Value, append_rows, keep_epochs
