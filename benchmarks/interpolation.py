@@ -33,7 +33,7 @@ from symscape.data.load import load_data
 from symscape.landscape.activations import match_activations
 from symscape.landscape.batchnorm import STATISTICS_BATCH
 from symscape.landscape.interpolation import Line, line_points
-from symscape.layers.effective import effective_state
+from symscape.layers.effective import stored_state
 from symscape.layers.evaluation import for_evaluation
 from symscape.layers.factory import initialise
 from symscape.models.build import build_network, build_plain
@@ -81,7 +81,7 @@ def trained(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return effective_state(network)
+    return stored_state(network)
 
 
 def enlarged(images: ImageSet, count: int) -> ImageSet:

@@ -95,7 +95,7 @@ def network_steps(size: int, width: int) -> dict[str, Step]:
         )
 
         def step(network: nn.Module = network) -> None:
-            nn.functional.cross_entropy(network(images), labels).backward()
+            torch.autograd.backward(nn.functional.cross_entropy(network(images), labels))
 
         steps[kernel] = step
     return steps

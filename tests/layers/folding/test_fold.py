@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from symscape.config.groups import SYMMETRIES
 from symscape.layers.conv import SymmetricConv2d
-from symscape.layers.effective import effective_state
+from symscape.layers.effective import stored_state
 from symscape.layers.factory import ConvFactory, initialise
 from symscape.layers.folding import workers
 from symscape.layers.folding.geometry import Geometry
@@ -153,8 +153,8 @@ def test_gradients_are_made_only_where_they_are_wanted():
 def test_the_state_is_the_same_and_so_is_the_effective_network():
     direct, fold = twins(conv("d4", kind="projected"))
     assert list(direct.state_dict()) == list(fold.state_dict())
-    for name, tensor in effective_state(nn.Sequential(direct)).items():
-        assert torch.equal(effective_state(nn.Sequential(fold))[name], tensor)
+    for name, tensor in stored_state(nn.Sequential(direct)).items():
+        assert torch.equal(stored_state(nn.Sequential(fold))[name], tensor)
 
 
 def test_a_fold_reads_the_taps_inside_the_image_and_writes_the_orbits():
