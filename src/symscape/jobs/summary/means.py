@@ -104,6 +104,8 @@ def _order(each: Kind) -> tuple[Any, ...]:
 def write_summary(root: Path, study: str) -> list[Path]:
     """Write what a study comes to, and return the files: `summary.csv`, `.md` and `.png`.
 
+    And `turned.png`, where there are networks on groups.
+
     Of every final figure the mean over seeds, n, and Student's 95 % interval of the mean (see
     `mean_interval`), for each (data, model, symmetry, augmentation) and whatever else differs.
     Runs that are not completed are named. Of 30 runs it takes about a second, and no torch.
@@ -116,6 +118,7 @@ def write_summary(root: Path, study: str) -> list[Path]:
 
 def summarised(root: Path, study: str) -> tuple[list[Kind], list[Path]]:
     """Do what `write_summary` does; return the kinds of runs too."""
+    from symscape.plots.lie.turned import draw_turned
     from symscape.plots.summary import draw_summary
 
     find_runs(root, study)  # Where there is no such study, no lock is left.
@@ -126,7 +129,21 @@ def summarised(root: Path, study: str) -> tuple[list[Kind], list[Path]]:
         table, text = place / "summary.csv", place / "summary.md"
         write_rows(table, [row for kind in kinds for row in _rows(kind)], HEADER)
         write_text(text, "\n".join(_markdown(place.name, kinds)) + "\n")
-        return kinds, [table, text, *draw_summary(table, place / "summary.png")]
+        pictures = draw_summary(table, place / "summary.png")
+        pictures += draw_turned(f"Study {study}", _turned(kinds), place / "turned.png")
+        return kinds, [table, text, *pictures]
+
+
+def _turned(kinds: Sequence[Kind]) -> dict[str, list[Path]]:
+    """Return what completed runs on groups noted of turned images, by their kind."""
+    found: dict[str, list[Path]] = {}
+    for each in kinds:
+        names = [each.traits["symmetry"], each.settings]
+        done = [run.folder for run in each.runs if run not in each.unfinished]
+        tables = [folder / "equivariance.csv" for folder in done]
+        if there := [path for path in tables if path.is_file()]:
+            found[" ".join(filter(None, names))] = there
+    return found
 
 
 def _rows(kind: Kind) -> Iterator[Row]:
