@@ -115,6 +115,9 @@ def run_door(main: Callable[[], object], schema: type) -> None:
         # Until a job says when it may be stopped there is nothing that an end could damage.
         with handling(end_at_once):
             main()
+    except BrokenPipeError:  # Who reads has seen enough: `--help | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.stdout.flush()

@@ -21,8 +21,8 @@ def test_data_that_is_turned_here_can_be_trained_upright(name):
 @pytest.mark.parametrize("name", [n for n in DATASETS if n not in (*UPRIGHT, *TURNED_ONLY)])
 def test_data_that_is_not_turned_says_which_is(name):
     line = (
-        f"data.turned=test: data={name} turns no image; "
-        "data=digits_rot and data=cifar10_rot take it"
+        f"data.turned=test: data={name} turns no image: "
+        "data.turned=both, or data=digits_rot and data=cifar10_rot"
     )
     with pytest.raises(ConfigError) as caught:
         DataConfig(name=name, turned="test")
@@ -31,7 +31,7 @@ def test_data_that_is_not_turned_says_which_is(name):
 
 @pytest.mark.parametrize("name", TURNED_ONLY)
 def test_data_without_upright_images_says_so(name):
-    line = rf"^data.turned=test: data={name} has turned images only; data=digits_rot and "
+    line = rf"^data.turned=test: data={name} has turned images only: data.turned=both, or "
     with pytest.raises(ConfigError, match=line):
         DataConfig(name=name, turned="test")
 

@@ -75,4 +75,6 @@ class DataConfig:
         why = "turns no image"
         if self.name.startswith("mnist_rot"):
             why = "has turned images only"
-        raise ConfigError("data.turned", self.turned, f"data={self.name} {why}; {able} take it")
+        raise ConfigError(
+            "data.turned", self.turned, f"data={self.name} {why}: data.turned=both, or {able}"
+        )

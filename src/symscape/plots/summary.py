@@ -20,8 +20,8 @@ PANELS = {
     "change/hflip": "change under hflip (%)",
     "change/vflip": "change under vflip (%)",
     "change/rot90": "change under 90° (%)",
-    "turned/accuracy": "accuracy, turned by any angle (%)",
-    "turned/change": "change under turns / distance of images",
+    "turned/accuracy": "turned: accuracy (%)",
+    "turned/change": "turned: change (1: other image)",
 }
 MOST_KINDS = 60
 TRAITS = ("symmetry", "augment", "model", "data", "settings")

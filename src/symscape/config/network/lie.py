@@ -69,13 +69,17 @@ class GroupConfig:
         turns = {4: "quarter turns", 2: "half turns"}
         kept = [next((turns[n] for n in (4, 2) if self.grid["rotations"] % n == 0), "")]
         kept += ["flips"] if self.name == "e2" else []
-        said = " and ".join(filter(None, kept)) or "nothing"
-        lines = [f"group={self.name}: exact under {said}, others up to sampling"]
+        said = " and ".join(filter(None, kept))
+        exact = (
+            f"exact under {said}, else up to sampling" if said else "exact under no turn or flip"
+        )
+        lines = [f"group={self.name}: {exact}"]
         if self.rotates and self.rotations % 4:
-            lines.append(f"group.rotations={self.rotations} loses quarter turns: 4 divides it not")
+            no = f"group.rotations={self.rotations} is no multiple of 4, so not under quarter turns"
+            lines.append(no)
         if self.scaled and self.reach:
-            ends = "every step of scale" if self.scales <= 3 else "the outer steps of scale"
-            lines.append(f"{ends} meets an end of its axis")
+            ends = "every" if self.scales <= 3 else "an outer"
+            lines.append(f"{ends} step of scale moves maps off the end of the axis of scales")
         return "; ".join(lines)
 
     @property

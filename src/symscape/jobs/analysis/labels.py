@@ -20,13 +20,21 @@ Result = TypeVar("Result", bound=OfRun)
 
 
 def labels_of(runs: Sequence[RunReference]) -> dict[str, str]:
-    """Return a short label for each kind: its symmetry, and what else tells kinds apart."""
+    """Return a short label for each kind: its symmetry, and what else tells kinds apart.
+
+    Where no trait does, that is the hash of its settings, which its name ends with.
+    """
     kinds = {run.name: run for run in runs}
     for traits in (("symmetry",), ("symmetry", "augment"), ("symmetry", "augment", "model")):
         labels = {name: " ".join(getattr(run, t) for t in traits) for name, run in kinds.items()}
         if len(set(labels.values())) == len(labels):
             return labels
-    return {name: name for name in kinds}
+    return {name: f"{run.symmetry} {hash_of(name)}" for name, run in kinds.items()}
+
+
+def hash_of(name: str) -> str:
+    """Return the hash that a run's name ends with."""
+    return name.rpartition("-")[2]
 
 
 def by_kind(results: Sequence[Result]) -> dict[str, list[Result]]:

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from symscape.jobs.analysis.labels import labels_of
+from symscape.jobs.analysis.labels import hash_of, labels_of
 from symscape.jobs.audit.claims import claims_of
 from symscape.jobs.audit.comparisons import write_comparisons
 from symscape.jobs.audit.numbers import numbers_of
@@ -66,11 +66,11 @@ def names_of(results: Sequence[AuditResult]) -> dict[str, str]:
     runs = [r.subject for r in results if isinstance(r.subject, RunReference)]
     own = {r.subject.label: r.subject.label for r in results}
     labels = labels_of(runs)
-    if any(label == name for name, label in labels.items()):
+    if any(label.endswith(hash_of(name)) for name, label in labels.items()):
         labels = _said({kind_of(r): _settings(r) for r in results if kind_of(r) in labels})
-    # Those that still differ by something else have their hash in their name.
-    clash = len(set(labels.values())) < len(labels)
-    return own | ({name: name for name in labels} if clash else labels)
+    if len(set(labels.values())) < len(labels):  # They differ by something else.
+        labels = {name: f"{label} {hash_of(name)}" for name, label in labels.items()}
+    return own | labels
 
 
 def _settings(result: AuditResult) -> dict[str, str]:

@@ -27,7 +27,8 @@ def check_comparable(runs: Sequence[Run]) -> None:
             if value != (expected := traits(first).get(key)):
                 raise SymscapeError(
                     f"{first.folder} and {run.folder}: {key} differs "
-                    f"({_brief(expected)} and {_brief(value)}); only equal ones can be compared"
+                    f"({_brief(expected)} and {_brief(value)}); only equal ones can be compared: "
+                    "choose some with only.model= or only.group=, or name them with a= and b="
                 )
 
 

@@ -27,7 +27,7 @@ FLOOR = 1e-9
 """An error of 0 is drawn here: its axis is logarithmic."""
 KNOWN = (
     ("exact symmetry of pixels and grid", "s", BLUE),
-    ("angle or scale of the group's grid", "o", BLUE),
+    ("angle or scale of the group's grid: up to sampling", "o", BLUE),
     ("in between: not on the grid", "o", "white"),
 )
 """How a motion is known to the network, and its mark."""

@@ -28,10 +28,11 @@ def redundancy_by_epoch(rows: Sequence[Redundancy], run: str) -> Figure:
         run: what to call it.
     """
     layers = list(dict.fromkeys(row.layer for row in rows))
-    figure = Figure(figsize=(PAGE_WIDTH, 4.9 + 0.18 * (len(layers) // 4)))
+    figure = Figure(figsize=(PAGE_WIDTH, 5.1 + 0.18 * (len(layers) // 4)))
     figure.suptitle(
         wrap_title(run)
         + "\nkernels along the group; 1: one pattern at all elements, its weight alone differs"
+        "\n(so in a separable kernel by construction)"
     )
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
     colours = dict(zip(layers, cycle(COLOURS), strict=False))
