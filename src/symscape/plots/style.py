@@ -82,13 +82,13 @@ def short_name(name: str, limit: int = 26) -> str:
     return name if len(name) <= limit else f"…{name[1 - limit :]}"
 
 
-@style()
 def columns(labels: Sequence[str], most: int = 4) -> int:
     """Return how many labels of a legend fit side by side."""
     widest = 0.5 + 0.075 * max(map(len, labels))  # inches, with its patch, at the legend's size
     return max(1, min(most, int(PAGE_WIDTH / widest)))
 
 
+@style()
 def save(figure: Figure, path: Path, *, pdf: bool = False) -> list[Path]:
     """Write `figure` as PNG at 200 dpi to `path`, and with `pdf` as PDF beside it.
 
