@@ -83,9 +83,14 @@ def test_an_audit_and_a_summary_call_them_by_their_group(root, capsys):
     assert "se2-separable" in capsys.readouterr().out
 
 
-def test_networks_on_unlike_grids_have_no_line_between_them(root):
+def test_networks_on_unlike_grids_have_no_line_between_them(root, capsys):
     other = replace(on_group(root, sampling="fixed"), group=GroupConfig("se2", rotations=2))
-    train(other)
+    alone = train(other).folder
+    interpolate(asking(root, **{**SMALL, "points": 3}))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "left out: 2 of 3 pairs are unlike" in said and "group.rotations differs" in said
+    assert len(found(root, "interpolate", PairResult)) == 1
+    first = next(p for p in (root / "tests").glob("*/seed=0") if p != alone)
     with pytest.raises(SymscapeError, match=r"group.rotations differs \(\d and \d\)") as error:
-        interpolate(asking(root, **{**SMALL, "points": 3}))
+        interpolate(asking(root, a=str(first), b=str(alone)))
     assert "\n" not in str(error.value)

@@ -179,11 +179,11 @@ def edit_manifest(run, old, new):
 
 
 def test_runs_that_cannot_be_compared_are_refused(runs):
-    run = everything(runs)[-1]
+    first, *_, run = everything(runs)
     config = run.folder / "config.yaml"
     config.write_text(config.read_text().replace("width: 4", "width: 5"))
     with pytest.raises(SymscapeError, match=r"model.width differs \(4 and 5\)"):
-        interpolate(asking(runs))
+        interpolate(asking(runs, a=str(first.folder), b=str(run.folder)))
     config.write_text(config.read_text().replace("width: 5", "width: 4"))
     edit_manifest(run, run.manifest.data["content"], "0" * 64)
     with pytest.raises(SymscapeError, match=r"data.content differs"):

@@ -15,8 +15,9 @@ from symscape.errors import SymscapeError
 from symscape.jobs.analysis.analysis import Analysis
 from symscape.jobs.analysis.missing import Task
 from symscape.jobs.analysis.progress import Steps
+from symscape.jobs.console import log
 from symscape.jobs.interpolate.selection import (
-    check_comparable,
+    comparable,
     neighbours_first,
     select_pairs,
     traits,
@@ -56,8 +57,10 @@ class PairAnalysis(Analysis[PairResult]):
         if not self.pairs:
             count = f"{len(runs)} completed run(s)"
             raise SymscapeError(f"pairs={config.pairs}: {count} make no such pair")
-        for pair in self.pairs:
-            check_comparable(pair)
+        found = len(self.pairs)
+        self.pairs, why = comparable(self.pairs)
+        if len(self.pairs) < found:
+            log.info(f"left out: {found - len(self.pairs)} of {found} pairs are unlike: {why}")
         self.measurer: PairMeasure
 
     @property

@@ -19,17 +19,25 @@ SAME = ("content", "classes", "channels", "height", "width", "mean", "std")
 """What two runs must agree on in their manifests' `data`; mean and std follow val_fraction."""
 
 
-def check_comparable(runs: Sequence[Run]) -> None:
-    """Raise SymscapeError unless all runs are of one architecture and one data set."""
-    first = runs[0]
-    for run in runs[1:]:
-        for key, value in traits(run).items():
-            if value != (expected := traits(first).get(key)):
-                raise SymscapeError(
-                    f"{first.folder} and {run.folder}: {key} differs "
-                    f"({_brief(expected)} and {_brief(value)}); only equal ones can be compared: "
-                    "choose some with only.model= or only.group=, or name them with a= and b="
-                )
+def comparable(pairs: Sequence[tuple[Run, Run]]) -> tuple[list[tuple[Run, Run]], str]:
+    """Return the pairs of equal architecture, and in a line what the first other one differs by.
+
+    Raises:
+        SymscapeError: two runs were trained on other images, or no pair is left.
+    """
+    kept, why = [], ""
+    for a, b in pairs:
+        key = next((key for key in traits(b) if traits(a).get(key) != traits(b)[key]), None)
+        if key is None:
+            kept.append((a, b))
+            continue
+        values = " and ".join(_brief(traits(run).get(key, "none")) for run in (a, b))
+        why = why or f"{a.folder} and {b.folder}: {key} differs ({values})"
+        if key.startswith("data.") or len(pairs) == 1:
+            raise SymscapeError(f"{why}; only equal ones can be compared")
+    if not kept:
+        raise SymscapeError(f"{why}; no pair is left: only equal ones can be compared")
+    return kept, why
 
 
 @lru_cache(maxsize=4096)  # Of 1,000 runs each is looked at in 999 pairs.
