@@ -23,7 +23,7 @@ from symscape.symmetry.plane import PlaneGrid
 
 
 class CKGNetwork(nn.Module):
-    """A network of group convolutions: what its channels may do is in `permutations.of_group`."""
+    """A network of group convolutions; `models.permutations` says what its channels may do."""
 
     grid: PlaneGrid
     turn: Turn

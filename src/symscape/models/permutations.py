@@ -181,23 +181,21 @@ class _OnGroup:
 
     def cnn(self, network: CKGCNN) -> Axis:
         """Return the channels that leave the last convolution."""
-        into: Axis = ()
-        for i, norm in enumerate(network.norms):
-            name = f"convs.{i - 1}" if i else "lift"
-            into = self.layer(name, f"norms.{i}", norm, into, None)
-            after = f"convs.{i}" if i + 1 < len(network.norms) else "last"
-            self.spec.taps.append(Tap(after, "input", into))
+        into = self.chain(network.norms, "last")
         return self.layer("last", "last_norm", network.last_norm, into, None)
 
     def all_cnn(self, network: CKGAllCNNC) -> None:
         """Add all layers; the last one's channels are the classes, which stay."""
+        _conv(self.spec, "classes", (), self.chain(network.norms, "classes"))
+
+    def chain(self, norms: nn.ModuleList, last: str) -> Axis:
+        """Return the channels behind layers in a row, which the layer `last` reads."""
         into: Axis = ()
-        for i, norm in enumerate(network.norms):
-            name = f"convs.{i - 1}" if i else "lift"
-            into = self.layer(name, f"norms.{i}", norm, into, None)
-            after = f"convs.{i}" if i + 1 < len(network.norms) else "classes"
+        for i, norm in enumerate(norms):
+            into = self.layer(f"convs.{i - 1}" if i else "lift", f"norms.{i}", norm, into, None)
+            after = f"convs.{i}" if i + 1 < len(norms) else last
             self.spec.taps.append(Tap(after, "input", into))
-        _conv(self.spec, "classes", (), into)
+        return into
 
     def head(self, channels: Axis) -> None:
         """Add the head, whose hidden layer's channels are numbers."""
