@@ -61,8 +61,12 @@ class PermutationSpec:
         return self.translations.get(group, torch.zeros(1, 1, dtype=torch.int64))
 
 
-def permutation_spec(network: nn.Module) -> PermutationSpec:
+def permutation_spec(network: nn.Module, example: Tensor | None = None) -> PermutationSpec:
     """Return the permutation groups of a network.
+
+    Args:
+        network: in eval mode.
+        example: a batch of 2 images (2, C, H, W) that it takes; our own networks need none.
 
     Raises:
         TypeError: nobody has written the groups of this family down.
