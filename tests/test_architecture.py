@@ -22,6 +22,7 @@ ROOMS = {
     "training",
     "jobs",
     "sweeps",
+    "library",
 }
 # What each room may import of the others.
 FLOORS = {
@@ -37,8 +38,10 @@ FLOORS = {
     "runs": {"config", "symmetry", "layers", "models"},
     "plots": set(),
     "training": {"config", "symmetry", "layers", "models", "data", "runs"},
-    "jobs": ROOMS - {"jobs", "sweeps"},
+    "jobs": ROOMS - {"jobs", "sweeps", "library"},
     "sweeps": {"config", "jobs", "data", "runs", "training"},
+    "library": {"config", "symmetry", "layers", "models", "landscape", "curvature", "audit"},
+    "callbacks.py": {"training"},
 }
 # What a room within a room may import of the room around it.
 WITHIN = {

@@ -1,7 +1,8 @@
-"""The README's commands exist, and its Python runs."""
+"""The commands of the README and of the pages exist, and their Python runs."""
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -10,18 +11,31 @@ from hydra.core.global_hydra import GlobalHydra
 from symscape.door import full_key, register_schemas
 from tests.smoke.door import ROOT
 
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
-COMMANDS = [
-    line.split("#")[0].strip()
-    for language, block in BLOCKS
-    if language == "bash"
-    for line in block.splitlines()
-    if line.startswith("python ")
-]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+ELLIPSIS = "..."
+"""What a page leaves out of a command that it has shown before."""
 
 
-@pytest.mark.parametrize("line", [c for c in COMMANDS if "--help" not in c and "bench" not in c])
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+def commands(page: Path) -> list[str]:
+    """Return the commands of a page, continued lines joined."""
+    lines = "\n".join(blocks(page, "bash")).replace("\\\n", " ").splitlines()
+    return [line.split(" #")[0].strip() for line in lines if line.startswith("python ")]
+
+
+COMMANDS = sorted({command for page in PAGES for command in commands(page)})
+DOORS = [c for c in COMMANDS if "--help" not in c and "bench" not in c and ELLIPSIS not in c]
+
+
+@pytest.mark.parametrize("line", DOORS)
 def test_commands_compose(line):
     _, door, *words = shlex.split(line)
     assert (ROOT / door).exists()
@@ -39,19 +53,21 @@ def test_benchmarks_are_there():
 
 def test_targets_are_there():
     makefile = (ROOT / "Makefile").read_text()
-    targets = re.findall(r"^make ([\w-]+)", README, flags=re.MULTILINE)
+    targets = re.findall(r"^make ([\w-]+)", README.read_text(), flags=re.MULTILINE)
     assert targets and all(re.search(rf"^{t}:", makefile, flags=re.MULTILINE) for t in targets)
 
 
-def test_pictures_are_there():
-    for path in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README):
-        assert (ROOT / path).exists(), path
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_pictures_and_pages_are_there(page):
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        assert link.startswith("https://") or (page.parent / link).exists(), link
 
 
-def test_the_python_on_networks_runs():
-    (block,) = [b for language, b in BLOCKS if language == "python" and "ConvFactory" in b]
-    exec(block, {})
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=name)
+def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(blocks(page, "python")), {})
 
 
 def test_it_is_a_readable_length():
-    assert 100 <= len(README.splitlines()) <= 200
+    assert 100 <= len(README.read_text().splitlines()) <= 200
