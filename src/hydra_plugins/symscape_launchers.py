@@ -5,13 +5,15 @@ Hydra accepts plugins from this package alone, and loads them at every start: no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -25,7 +27,38 @@ AnyEngine = TypeVar("AnyEngine")
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's product of all choices."""
+    """Hydra's product of all choices; and several such products, one after the other.
+
+    Args:
+        max_batch_size: as Hydra has it.
+        params: choices of every product; the command line has the last word.
+        grids: choices of one product each; null: there is one product, of `params` alone.
+    """
+
+    def __init__(
+        self,
+        max_batch_size: int | None = None,
+        params: dict[str, str] | None = None,
+        grids: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(max_batch_size, params)
+        self.grids = grids or [{}]
+
+    def split_arguments(  # type: ignore[override]  # Hydra's is static, and called on an instance.
+        self, overrides: list[Override], max_batch_size: int | None
+    ) -> list[list[list[str]]]:
+        """Return the options of all jobs, in batches."""
+        loader = self.hydra_context.config_loader if self.hydra_context else None
+        parser = OverridesParser.create(config_loader=loader)
+        shared, given = overrides[: len(self.params)], overrides[len(self.params) :]
+        jobs: dict[frozenset[str], list[str]] = {}
+        for grid in self.grids:
+            own = parser.parse_overrides([f"{key}={value}" for key, value in grid.items()])
+            (product,) = BasicSweeper.split_arguments([*shared, *own, *given], None)
+            for job in product:
+                # Where the command line has the last word two grids may come to the same.
+                jobs.setdefault(frozenset(job), job)
+        return list(self.split_overrides_to_chunks(list(jobs.values()), max_batch_size))
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Leave it to the launcher, which composes every config before the first job anyway."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from symscape.config.audit import AuditConfig
@@ -167,6 +167,24 @@ def test_a_study_in_a_file_is_thirty_different_runs_and_gives_way_to_the_command
     assert {c.symmetry.name for c in wanted} == {"d4", "diag"} and len(wanted) == 6
 
 
+def test_the_claims_are_decided_on_eleven_kinds_of_five_seeds():
+    jobs = [typed(c, TrainConfig) for c in jobs_of("claims")]
+    assert len(jobs) == 55 and {job.seed for job in jobs} == set(range(5))
+    kinds = {(c.symmetry.name, c.symmetry.like, c.model.width, c.data.augment) for c in jobs}
+    plain = ("vanilla", "hflip", "vflip", "hvflip", "rot90")
+    assert kinds == {
+        *((name, "rot90", 16, "none") for name in plain),
+        ("random", "hflip", 16, "none"),
+        ("random", "rot90", 16, "none"),
+        ("rot90", "rot90", "auto", "none"),
+        *((name, "rot90", 16, "standard") for name in ("vanilla", "hflip", "rot90")),
+    }
+    only = [typed(c, TrainConfig) for c in jobs_of("claims", "seed=7", "data.augment=rot90")]
+    assert {(c.seed, c.data.augment) for c in only} == {(7, "rot90")}
+    # The augmented grid comes to kinds that others have already.
+    assert len(only) == 8
+
+
 def jobs_of(experiment: str, *words: str) -> list[DictConfig]:
     """Compose every job that `train.py -m experiment=...` would start."""
     register_schemas()
@@ -175,7 +193,7 @@ def jobs_of(experiment: str, *words: str) -> list[DictConfig]:
         sweeper = compose("train", [name], return_hydra_config=True).hydra.sweeper
         lines = [f"{key}={value}" for key, value in sweeper.params.items()] + [name, *words]
         parsed = OverridesParser.create().parse_overrides(lines)
-        (jobs,) = BasicSweeper.split_arguments(parsed, None)
+        (jobs,) = instantiate(sweeper).split_arguments(parsed, None)
         return [compose("train", job) for job in jobs]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from symscape.config.data import DENSE, DataConfig
 from symscape.config.groups import (
+    GROUPS,
     NEEDS_SQUARE_KERNEL,
     OptimizerConfig,
     SchedulerConfig,
@@ -15,7 +16,7 @@ from symscape.config.groups import (
 from symscape.config.network.lie import GroupConfig, KernelConfig, check_kernel
 from symscape.config.network.model import ON_GROUPS, ModelConfig
 from symscape.config.shared import LoggerConfig, check_study
-from symscape.errors import ConfigError, check_number
+from symscape.errors import ConfigError, check_choice, check_number
 
 
 @dataclass
@@ -53,11 +54,21 @@ class TrainConfig:
             raise ConfigError("symmetry.compute", "fold", "compile=true takes auto or direct")
         if self.compile and self.model.downsample == "sbpool":
             raise ConfigError("model.downsample", "sbpool", "compile=true takes stride or blur")
+        self._check_like()
         self._check_kernel()
         self._check_group()
         if (self.data.name == DENSE[0]) != (self.model.name == DENSE[1]):
             dense = "data=shapes (a class for each pixel) and model=unet need each other"
             raise ConfigError("model", self.model.name, dense)
+
+    def _check_like(self) -> None:
+        like = self.model.like
+        if like is None:
+            return
+        check_choice("model.like", like, GROUPS)
+        if self.model.name in ON_GROUPS:
+            counted = f"model={self.model.name} takes model.parameters=NUMBER"
+            raise ConfigError("model.like", like, counted)
 
     def _check_kernel(self) -> None:
         name = self.symmetry.like if self.symmetry.name == "random" else self.symmetry.name

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from symscape.config.groups import SymmetryConfig
 from symscape.config.network.lie import GroupConfig, KernelConfig
-from symscape.config.network.model import MODELS, ModelConfig
+from symscape.config.network.model import AUTO, MODELS, ModelConfig
 from symscape.config.train import TrainConfig
 from symscape.layers.effective import effective_network
 from symscape.layers.factory import ConvFactory, initialise
@@ -123,7 +123,7 @@ def _on_group(
 ) -> nn.Module:
     group, kernel = group or GroupConfig(), kernel or KernelConfig()
     grid = group_grid(group)
-    assert model.width is not None and isinstance(model.kernel_size, int)  # ModelConfig saw to it
+    assert model.width != AUTO and isinstance(model.kernel_size, int)  # Settled before it is built
     return ckg_network(
         model.name,
         grid=grid,
@@ -142,7 +142,7 @@ def _on_group(
 
 
 def _network(model: ModelConfig, conv: ConvFactory, in_channels: int, classes: int) -> nn.Module:
-    assert model.width is not None  # filled in by ModelConfig
+    assert model.width != AUTO  # Settled before it is built.
     size = model.kernel_size
     options: dict[str, Any] = {
         "conv": conv,

@@ -14,7 +14,7 @@ from typing import Any
 
 from symscape.config.groups import SYMMETRIES
 from symscape.config.network.lie import LIE_GROUPS
-from symscape.config.network.model import ON_GROUPS
+from symscape.config.network.model import AUTO, ON_GROUPS
 from symscape.config.train import TrainConfig
 
 # What cannot change the result in intent: places, loggers, hardware.
@@ -134,6 +134,7 @@ def kind_order(name: str) -> tuple[int, int, str]:
 
 def identify(config: TrainConfig, content: str) -> Identity:
     """Return which run a config describes, given the content key of its data set."""
+    assert config.model.width != AUTO, "a width is settled before a run has a name"
     digest = config_hash(config, content)
     name = "-".join(
         (config.data.name, config.model.name, kind(config), config.data.augment, digest)

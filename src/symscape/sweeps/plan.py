@@ -10,6 +10,7 @@ from pathlib import Path
 from symscape.config.train import TrainConfig
 from symscape.data.content import content_key
 from symscape.errors import SymscapeError
+from symscape.jobs.train.width import settled
 from symscape.runs.find import completed_figures
 from symscape.runs.identity import identify
 from symscape.runs.lock import is_locked
@@ -39,7 +40,7 @@ class Plan:
 
 
 def plan(wishes: Sequence[Wish], logs: Path) -> Plan:
-    """Set finished runs aside, without torch and without their images.
+    """Set finished runs aside, without torch and without their images (`model.width=auto` apart).
 
     Args:
         wishes: all jobs.
@@ -70,7 +71,7 @@ def _look(wish: Wish, keys: dict[str, str], job: Job) -> Job | Outcome:
     # Asking a folder for its key takes a look at all its files: once a sweep is enough.
     data = repr(config.data)
     content = keys[data] = keys.get(data) or content_key(config.data)
-    folder = identify(config, content).folder
+    folder = identify(settled(config), content).folder
     if (
         not config.force
         and (figures := completed_figures(folder, config.data.image_size)) is not None

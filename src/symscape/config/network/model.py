@@ -9,6 +9,8 @@ from symscape.errors import ConfigError, check_choice, check_number
 
 PADDINGS = ("zeros", "reflect", "replicate", "circular", "partial")
 DOWNSAMPLINGS = ("stride", "blur", "sbpool")
+AUTO = "auto"
+"""A width that is to be found."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,14 @@ class ModelConfig:
     """The network."""
 
     name: str = "resnet18"
-    width: int | None = None
-    """Channels of the first stage; null takes the family's standard (64, 16 or 32)."""
+    width: Any = None
+    """Channels of the first stage; null takes the family's standard (64, 16, 32; U-Net 8); auto:
+    the width whose number of free parameters comes nearest to `parameters`, or to `like`'s."""
+    parameters: int | None = None
+    """Of `width=auto`: free parameters, orbits counted rather than taps."""
+    like: str | None = None
+    """Of `width=auto`: as many as this model has at its standard width with these symmetric
+    kernels: vanilla, hflip, ..."""
     kernel_size: Any = None
     """3, 5 or 7, or [height, width]: the kernels of the stem and the blocks; null takes the
     family's (3; 7 on groups, where 3 to 15 are allowed)."""
@@ -70,7 +78,7 @@ class ModelConfig:
         family = MODELS[self.name]
         self.width = family.width if self.width is None else self.width
         self.kernel_size = family.kernel_size if self.kernel_size is None else self.kernel_size
-        check_number("model.width", self.width, at_least=1)
+        self._check_width()
         check_choice("model.norm", self.norm, ("batch", "layer"))
         check_choice("model.shortcut", self.shortcut, ("conv", "pad"))
         check_choice("model.padding", self.padding, PADDINGS)
@@ -80,6 +88,21 @@ class ModelConfig:
             check_number("model.blur", self.blur, at_least=2, at_most=5)
         self._check_kernel(family)
         self._check_options(family)
+
+    def _check_width(self) -> None:
+        """`auto` needs one number to come near to; other widths read none."""
+        asked = {"parameters": self.parameters, "like": self.like}
+        given = [key for key, value in asked.items() if value is not None]
+        if self.width != AUTO:
+            if type(self.width) is not int or self.width < 1:
+                raise ConfigError("model.width", self.width, "must be a whole number >= 1, or auto")
+            for key in given:
+                raise ConfigError(f"model.{key}", asked[key], "needs model.width=auto")
+        elif len(given) != 1:
+            one = "needs either model.parameters=NUMBER or model.like=SYMMETRY"
+            raise ConfigError("model.width", self.width, one)
+        if self.parameters is not None:
+            check_number("model.parameters", self.parameters, at_least=1)
 
     def _check_kernel(self, family: Family) -> None:
         size = self.kernel_size

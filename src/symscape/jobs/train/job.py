@@ -6,6 +6,7 @@ from symscape.config.train import TrainConfig
 from symscape.data.content import content_key
 from symscape.jobs.console import log, start_logging
 from symscape.jobs.train.run import TrainResult, finished, train_run
+from symscape.jobs.train.width import settled
 from symscape.runs.identity import identify
 from symscape.stopping import stoppable
 
@@ -19,6 +20,7 @@ def train(config: TrainConfig) -> TrainResult:
     """
     start_logging()
     with stoppable():
+        config = settled(config, log.info)
         identity = identify(config, content_key(config.data))
         if (result := finished(config, identity)) is not None:
             log.info(f"{result.folder} is completed: nothing to do (force=true trains it anew)")
