@@ -1,6 +1,7 @@
 # make quickstart   install, train two networks on digits; a barrier, sharpness, an audit
 # make test         install, run the tests
-# make check        lint, format, types, all tests; .ci/run leaves the longest out
+# make docs         the pages of docs/ as a site, build/site/index.html
+# make check        lint, format, types, pages, all tests; .ci/run leaves the longest out
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ SLOW ?= slow
 # write.
 INSTALL := $(BIN)/uv pip install --quiet --system-certs --compile-bytecode --python $(BIN)/python --editable
 
-.PHONY: quickstart test test-slow lint types check summary clean
+.PHONY: quickstart test test-slow lint types docs check summary clean
 .DEFAULT_GOAL := quickstart
 
 quickstart: $(VENV)/.installed
@@ -33,13 +34,16 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-check: lint types test test-slow
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+check: lint types docs test test-slow
 
 summary: $(VENV)/.installed
 	@$(BIN)/python summary.py study=$(STUDY)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \

@@ -52,22 +52,6 @@ def align(
 ) -> Alignment:
     """Return right's state dict with its hidden channels permuted onto left's.
 
-    Whatever order its channels were put into, a network is the same function, and is found again:
-
-    >>> import torch
-    >>> from symscape.layers.factory import ConvFactory, initialise
-    >>> from symscape.models.resnet import resnet
-    >>> network = resnet("resnet20", conv=ConvFactory(), in_channels=3, classes=5, width=4)
-    >>> initialise(network, seed=0)
-    >>> left = network.state_dict()
-    >>> right = dict(left)
-    >>> for name in ("conv1.weight", "norm1.weight", "norm1.bias"):
-    ...     right[f"stages.0.0.{name}"] = left[f"stages.0.0.{name}"][[2, 0, 3, 1]]
-    >>> right["stages.0.0.conv2.weight"] = left["stages.0.0.conv2.weight"][:, [2, 0, 3, 1]]
-    >>> found = align(network, left, right, torch.randn(8, 3, 8, 8), method="weights")
-    >>> all(torch.equal(found.state[name], tensor) for name, tensor in left.items())
-    True
-
     Cost: `activations`: a forward pass of both over the images; `weights`: no images, but the
     (2 + restarts) starts of a coordinate ascent.
 
@@ -84,12 +68,29 @@ def align(
     Raises:
         SymscapeError: a state dict is of another network, what may be permuted in it is not known,
             or the permuted network is another function.
+
+    Examples:
+        Whatever order its channels are in, a network is the same function, and is found again:
+
+        >>> import torch
+        >>> from symscape.layers.factory import ConvFactory, initialise
+        >>> from symscape.models.resnet import resnet
+        >>> network = resnet("resnet20", conv=ConvFactory(), in_channels=3, classes=5, width=4)
+        >>> initialise(network, seed=0)
+        >>> left = network.state_dict()
+        >>> right = dict(left)
+        >>> for name in ("conv1.weight", "norm1.weight", "norm1.bias"):
+        ...     right[f"stages.0.0.{name}"] = left[f"stages.0.0.{name}"][[2, 0, 3, 1]]
+        >>> right["stages.0.0.conv2.weight"] = left["stages.0.0.conv2.weight"][:, [2, 0, 3, 1]]
+        >>> found = align(network, left, right, torch.randn(8, 3, 8, 8), method="weights")
+        >>> all(torch.equal(found.state[name], tensor) for name, tensor in left.items())
+        True
     """
     check_choice("method", method, METHODS)
     ends = plain_state(network, left, "left"), plain_state(network, right, "right")
     plain = plain_network(network)
     shown = batches(plain, images, size=batch_size)
-    spec = _groups(plain)
+    spec = _groups(plain, images)
     if method == "weights":
         permutations, similarity = match_weights(*ends, spec, restarts=restarts, seed=seed)
     else:
@@ -106,8 +107,9 @@ def align(
     return Alignment(dict(moved), permutations, similarity, moved_share(permutations), change)
 
 
-def _groups(network: nn.Module) -> PermutationSpec:
+def _groups(network: nn.Module, images: Tensor) -> PermutationSpec:
+    example = next(iter(batches(network, images[[0, -1]])))[0]
     try:
-        return permutation_spec(network)
+        return permutation_spec(network, example)
     except TypeError as error:
         raise SymscapeError(f"align: {error}") from error

@@ -48,19 +48,6 @@ def audit_network(
 ) -> NetworkAudit:
     """Return an audit of a network.
 
-    A convolution of 3 taps with stride 2 reads 32 pixels off centre, and 33 on centre; then, with
-    symmetric kernels, logits do not move:
-
-    >>> from torch import nn
-    >>> network = nn.Sequential(
-    ...     nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
-    ... )
-    >>> found = audit_network(network, input_size=32)
-    >>> found.balance.balanced, found.sizes[0], found.invariance.exact
-    (False, (31, 33), False)
-    >>> audit_network(network, input_size=33).invariance.exact
-    True
-
     Cost: two passes over the weights, some forward passes of two images in float64 on the CPU; with
     images, 6 + 2 ((2 shifts + 1)^2 - 1) forward passes over them.
 
@@ -76,6 +63,20 @@ def audit_network(
 
     Raises:
         SymscapeError: the network cannot compute images of this size, or images do not fit.
+
+    Examples:
+        A convolution of 3 taps with stride 2 reads 32 pixels off centre, and 33 on centre; then,
+        with symmetric kernels, logits do not move:
+
+        >>> from torch import nn
+        >>> network = nn.Sequential(
+        ...     nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        ... )
+        >>> found = audit_network(network, input_size=32)
+        >>> found.balance.balanced, found.sizes[0], found.invariance.exact
+        (False, (31, 33), False)
+        >>> audit_network(network, input_size=33).invariance.exact
+        True
     """
     size = (input_size, input_size) if isinstance(input_size, int) else input_size
     plain = plain_network(network)

@@ -60,20 +60,6 @@ def connect(
 
     Symmetric networks are walked between effective kernels: the ones that are applied.
 
-    The loss of a linear classifier is convex in its weights, so there is no barrier:
-
-    >>> import torch
-    >>> from torch import nn
-    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
-    >>> left = {name: torch.randn_like(t) for name, t in network.state_dict().items()}
-    >>> right = {name: torch.randn_like(t) for name, t in network.state_dict().items()}
-    >>> images, labels = torch.randn(20, 3, 2, 2), torch.randint(3, (20,))
-    >>> curve = connect(network, left, right, images, labels, points=5)
-    >>> curve.alphas
-    [0.0, 0.25, 0.5, 0.75, 1.0]
-    >>> curve.barrier() < 1e-5
-    True
-
     Cost: at each point a forward pass over the images, and one over `statistics` where BatchNorm is
     reset. Computes in the network's own type, or under the caller's autocast.
 
@@ -93,6 +79,21 @@ def connect(
     Raises:
         SymscapeError: a state dict is of another network, images or labels do not fit, or a loss is
             not finite.
+
+    Examples:
+        The loss of a linear classifier is convex in its weights, so there is no barrier:
+
+        >>> import torch
+        >>> from torch import nn
+        >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+        >>> left = {name: torch.randn_like(t) for name, t in network.state_dict().items()}
+        >>> right = {name: torch.randn_like(t) for name, t in network.state_dict().items()}
+        >>> images, labels = torch.randn(20, 3, 2, 2), torch.randint(3, (20,))
+        >>> curve = connect(network, left, right, images, labels, points=5)
+        >>> curve.alphas
+        [0.0, 0.25, 0.5, 0.75, 1.0]
+        >>> curve.barrier() < 1e-5
+        True
     """
     check_choice("bn", bn, BN_POLICIES)
     check_number("points", points, at_least=3)

@@ -28,17 +28,7 @@ def top_eigenvalues(
 ) -> Eigenvalues:
     """Return the k eigenvalues of largest size of the Hessian of the mean cross-entropy.
 
-    In eval mode, with the BatchNorm statistics that the network has. Of a linear classifier with
-    two classes and zero weights, the Hessian at one image x has the largest eigenvalue ||x||^2 / 2:
-
-    >>> import torch
-    >>> from torch import nn
-    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2, bias=False))
-    >>> _ = nn.init.zeros_(network[1].weight)
-    >>> image = torch.randn(1, 3, 2, 2)
-    >>> found = top_eigenvalues(network, image, torch.tensor([0]))
-    >>> abs(found.values[0] / (image.square().sum().item() / 2) - 1) < 1e-4
-    True
+    In eval mode, with the BatchNorm statistics that the network has.
 
     Cost: at most `max_products` products with the Hessian, of two to three gradients each; memory
     of n numbers a product, for n parameters.
@@ -57,6 +47,19 @@ def top_eigenvalues(
 
     Raises:
         SymscapeError: images or labels do not fit, or k is above the dimension.
+
+    Examples:
+        The Hessian of a linear classifier with two classes and zero weights has, at one image x,
+        the largest eigenvalue ||x||^2 / 2:
+
+        >>> import torch
+        >>> from torch import nn
+        >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2, bias=False))
+        >>> _ = nn.init.zeros_(network[1].weight)
+        >>> image = torch.randn(1, 3, 2, 2)
+        >>> found = top_eigenvalues(network, image, torch.tensor([0]))
+        >>> abs(found.values[0] / (image.square().sum().item() / 2) - 1) < 1e-4
+        True
     """
     check_choice("subspace", subspace, SUBSPACES)
     plain = plain_network(network).requires_grad_(True)
