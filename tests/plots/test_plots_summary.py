@@ -44,3 +44,14 @@ def test_a_damaged_table_is_named(tmp_path):
     (tmp_path / "summary.csv").write_text("metric,mean\n")
     with pytest.raises(SymscapeError, match=r"summary\.csv: cannot be read \(it lacks"):
         draw_summary(tmp_path / "summary.csv", tmp_path / "summary.png")
+
+
+def test_equal_numbers_need_no_offset_beside_their_axis(readable):
+    same = [
+        Mean(("d4", "none", "resnet20", "cifar10", ""), metric, v, v, v, (v, v * (1 + 1e-9)))
+        for metric, v in (("symmetry/layer/total", 1.0), ("change/hflip", 3e-8), ("test/loss", 0))
+    ]
+    figure = summary(same, "Study tied")
+    readable(figure)
+    offsets = [axes.xaxis.get_offset_text().get_text() for axes in figure.axes]
+    assert not [text for text in offsets if "+" in text]

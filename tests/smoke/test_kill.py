@@ -57,6 +57,19 @@ def killed_then_finished(
     return kills
 
 
+def after(run: Path, rows: int, delay: float = 0.0) -> Callable[[], bool]:
+    """Some time after the metrics of a study's run have a number of rows."""
+    due: list[float] = []
+
+    def moment() -> bool:
+        tables = list(run.glob("*/seed=0/metrics.csv"))
+        if tables and not due and len(tables[0].read_text().splitlines()) > rows:
+            due.append(time.monotonic() + delay)
+        return bool(due) and time.monotonic() > due[0]
+
+    return moment
+
+
 @pytest.mark.slow
 def test_sigkill_at_random_moments(tmp_path):
     words = (*TINY, *EPOCHS)
@@ -66,23 +79,24 @@ def test_sigkill_at_random_moments(tmp_path):
     draw = random.Random(0)
     run = tmp_path / "b" / "multirun" / "default"
 
-    def after(rows: int, delay: float) -> Callable[[], bool]:
-        """Some time after the metrics have a number of rows."""
-        due: list[float] = []
-
-        def moment() -> bool:
-            tables = list(run.glob("*/seed=0/metrics.csv"))
-            if tables and not due and len(tables[0].read_text().splitlines()) > rows:
-                due.append(time.monotonic() + delay)
-            return bool(due) and time.monotonic() > due[0]
-
-        return moment
-
     def weights_begin() -> bool:
         return any(run.glob("*/seed=0/weights/*.part"))
 
-    moments = [weights_begin, *(after(rows, draw.uniform(0, 0.3)) for rows in (1, 3, 6, 8))]
+    moments = [weights_begin, *(after(run, rows, draw.uniform(0, 0.3)) for rows in (1, 3, 6, 8))]
     assert killed_then_finished(tmp_path / "b", words, moments) >= 4
+    assert final_weights(tmp_path / "a") == final_weights(tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_sigkill_of_a_run_whose_grids_are_drawn(tmp_path):
+    """Which pixels a stride keeps is a function of seed and step alone."""
+    epochs = ("trainer.max_epochs=5", "trainer.limit_train_batches=8")
+    words = (*TINY, *epochs, "model.downsample=sbpool", "symmetry=rot90")
+    run = tmp_path / "b" / "multirun" / "default"
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    assert call(tmp_path / "a", "train", *words).returncode == 0
+    assert killed_then_finished(tmp_path / "b", words, [after(run, 2, 0.05)]) == 1
     assert final_weights(tmp_path / "a") == final_weights(tmp_path / "b")
 
 

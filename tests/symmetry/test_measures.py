@@ -197,10 +197,10 @@ def test_the_null_of_one_reflection_is_the_root_of_a_beta_variable(size, demeane
 
 def test_a_null_is_the_quantiles_mean_and_deviation_of_its_scores_and_simulated_once():
     null, scores = null_band((3, 3), TOTAL), null_scores((3, 3), TOTAL)
-    ends = scores.new_tensor([0.025, 0.975])
+    ends = scores.new_tensor([0.025, 0.95, 0.975])
     expected = [x.item() for x in (*scores.quantile(ends), scores.mean(), scores.std())]
-    assert [null.low, null.high, null.mean, null.sd] == pytest.approx(expected)
-    assert null.low < null.mean < null.high
+    assert [null.low, null.top, null.high, null.mean, null.sd] == pytest.approx(expected)
+    assert null.low < null.mean < null.top < null.high
     assert null_band((3, 3), TOTAL) is null
     assert null_band((3, 3), TOTAL, demeaned=True).mean < null.mean
 

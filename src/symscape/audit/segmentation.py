@@ -54,20 +54,23 @@ class DenseConsistency:
 class _Sums:
     """What is gathered of one view."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, device: torch.device) -> None:
+        # Some seconds, which those who need no kappa do not wait.
+        from torchmetrics.classification import MulticlassCohenKappa
+
         self.same: list[Tensor] = []
         self.border: list[Tensor] = []
         self.variation: list[Tensor] = []
         self.right: list[Tensor] = []
         self.truth = torch.zeros(classes, classes, dtype=torch.int64)
-        self.base = torch.zeros(classes, classes, dtype=torch.int64)
+        self.kappa = MulticlassCohenKappa(classes, validate_args=False).to(device)
 
     def agreement(self) -> DenseAgreement:
         """Return the means."""
         return DenseAgreement(
             agreement=image_mean(torch.cat(self.same)),
             variation=image_mean(torch.cat(self.variation)),
-            kappa=kappa_of(self.base),
+            kappa=self.kappa.compute().item(),
             accuracy=image_mean(torch.cat(self.right)),
             border=image_mean(torch.cat(self.border)),
             miou=mean_iou(self.truth),
@@ -105,7 +108,7 @@ def measure_dense_consistency(
         counts = confusion(answer, labels, classes)
         truth = counts if truth is None else truth + counts
         for name, each in _families(images, shifts):
-            sums = views.setdefault(name, _Sums(classes))
+            sums = views.setdefault(name, _Sums(classes, base.device))
             _gather(sums, network, each, base, labels)
     if truth is None:
         raise SymscapeError("batches: there is no image to measure consistency on")
@@ -136,7 +139,7 @@ def _gather(
         parts["variation"].append(distance.double().flatten(1).mean(1))
         parts["right"].append((seen == truth).double().flatten(1).mean(1))
         sums.truth += confusion(seen, truth, classes)
-        sums.base += confusion(seen, own, classes)
+        sums.kappa.update(seen, own)
     for name, each in parts.items():
         getattr(sums, name).append(torch.stack(each).mean(0).cpu())
 
@@ -205,11 +208,3 @@ def mean_iou(counts: Tensor) -> float:
     either = counts.sum(0) + counts.sum(1) - counts.diagonal()
     known = either > 0
     return (both[known] / either[known]).mean().item() if bool(known.any()) else math.nan
-
-
-def kappa_of(counts: Tensor) -> float:
-    """Return Cohen's kappa of a table (C, C) of counts; NaN where one class is every answer."""
-    total = counts.sum().double()
-    agreed = counts.diagonal().sum() / total
-    chance = ((counts.sum(0) / total) * (counts.sum(1) / total)).sum()
-    return math.nan if chance >= 1 else ((agreed - chance) / (1 - chance)).item()

@@ -78,6 +78,10 @@ def test_an_audit_and_a_summary_call_them_by_their_group(root, capsys):
     for result in results:
         assert result.consistency["views"]["rot90"]["agreement"]["mean"] == 1
         assert (result.invariance or {}).get("defect", 0.0) < 1e-6
+        turns = result.about["tied"]
+        assert turns == ["rot90", "rot180", "rot270"]
+        for layer in result.kernels["final"]:
+            assert max(layer["moved"][name] for name in turns) < 1e-6
     summarise(SummaryConfig(study="tests", root=str(root)))
     assert "se2-nonseparable" in (root / "tests" / "summary.md").read_text()
     assert "se2-separable" in capsys.readouterr().out

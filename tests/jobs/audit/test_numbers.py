@@ -20,5 +20,14 @@ def test_layers_without_a_common_kernel_are_left_out_of_one_of_two_means():
     assert common["S_common/init"] == pytest.approx(0.2) != common["S/init"]
 
 
+def test_what_is_symmetric_by_construction_is_not_compared_with_chance():
+    layers = [layer("a", 0.9) | {"p": 0.001}]
+    plain = numbers_of(run(0, layers=layers))
+    tied = numbers_of(run(0, layers=layers, tied=["rot90"]))
+    assert plain["S_beats_chance/final"] == 1 and tied["S/final"] == plain["S/final"]
+    of_chance = {f"{name}/final" for name in ("S_chance", "S_beats_chance", "twin_beats_chance")}
+    assert {n for n in plain.keys() - tied.keys() if n.endswith("final")} == of_chance
+
+
 def test_the_mean_of_nothing_is_no_number():
     assert math.isnan(mean_of([])) and math.isnan(mean_of([None]))

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from symscape.config.analysis import FilterConfig
+from symscape.config.audit import AuditConfig
 from symscape.config.shared import LoggerConfig
 from symscape.config.sharpness import SharpnessConfig
+from symscape.jobs.audit.job import audit
 from symscape.jobs.interpolate.job import interpolate
 from symscape.jobs.sharpness.job import sharpness
 from symscape.runs.find import find_runs
@@ -72,6 +74,25 @@ def test_sharpness_is_shown_too(study, tmp_path, offline):
     assert {"own/none/eigenvalue_1", "ambient/none/eigenvalue_1"} <= set(table["columns"])
     (run,) = of_kind(records(root), "run")
     assert (run.job_type, run.run_group) == ("sharpness", "tests")
+
+
+def test_audits_are_shown_too(study, tmp_path, offline):
+    root = copy_of(study, tmp_path)
+    only = FilterConfig(seed=0)
+    audit(
+        AuditConfig(root=str(root), study="tests", only=only, images=20, shifts=1, logger=offline)
+    )
+    (table,) = tables(root)
+    assert len(table["data"]) == 2
+    assert {"S/final", "sites_uneven", "agreement/rot90", "padding"} <= set(table["columns"])
+    found = records(root)
+    (run,) = of_kind(found, "run")
+    assert (run.job_type, run.run_group) == ("audit", "tests")
+    keys = {key for row in history(found) for key in row if key.startswith("pictures/")}
+    shown = {key.split("/")[1] for key in keys}
+    assert {"profile", "mean_kernels", "padding", "consistency"} <= shown
+    (end,) = of_kind(found, "exit")
+    assert end.exit_code == 0
 
 
 def test_of_several_shards_the_one_that_completes_the_study_shows_it(study, tmp_path, offline):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from symscape.config.shared import LoggerConfig
 from symscape.jobs.train.job import train
 from symscape.runs.manifest import read_manifest
 from tests.jobs.tiny import stop_in_epoch, tiny
+from tests.jobs.train.test_on_groups import on_group
 from tests.training.loggers.wandb_records import history, of_kind, records
 
 
@@ -42,6 +44,24 @@ def test_a_run_is_complete_offline(tmp_path, offline):
     }
     artifacts = of_kind(found, "artifact")
     assert [a.type for a in artifacts] == ["weights"]
+    (end,) = of_kind(found, "exit")
+    assert end.exit_code == 0
+
+
+def test_a_run_on_a_group_shows_its_own_pictures_and_figures(tmp_path, offline):
+    result = train(replace(on_group(tmp_path / "runs"), logger=offline))
+    found = records(result.folder)
+    (run,) = of_kind(found, "run")
+    assert {"digits_rot", "ckgresnet"} <= set(run.tags)
+    settings = {c.key: json.loads(c.value_json) for c in run.config.update}
+    assert settings["group"]["name"] == "se2" and settings["kernel"]["name"] == "separable"
+    rows = history(found)
+    assert [row["epoch"] for row in rows if "train/loss" in row] == [1, 2]
+    media = {key.split("/")[1] for row in rows for key in row if key.startswith("pictures/")}
+    assert {"training", "equivariance", "redundancy", "group_kernels", "activations"} <= media
+    summary = {i.key or "/".join(i.nested_key) for s in of_kind(found, "summary") for i in s.update}
+    logged = summary | {key for row in rows for key in row}
+    assert {"turned/accuracy", "change/rot90"} <= logged
     (end,) = of_kind(found, "exit")
     assert end.exit_code == 0
 

@@ -16,7 +16,8 @@ def numbers_of(result: AuditResult) -> dict[str, float]:
     """Return all numbers that are compared between networks: means over layers, sites, images."""
     found: dict[str, float] = {}
     for moment, layers in result.kernels.items():
-        found |= {f"{name}/{moment}": value for name, value in _of_kernels(layers)}
+        tied = bool(result.about.get("tied"))
+        found |= {f"{name}/{moment}": value for name, value in _of_kernels(layers, tied)}
     found |= _of_look(result.padding, result.invariance, result.consistency)
     for mitigation, m in result.mitigations.items():
         keys = ("padding", "invariance", "consistency")
@@ -36,19 +37,22 @@ def _of_look(
     return found | (dict(_of_consistency(consistency)) if consistency is not None else {})
 
 
-def _of_kernels(layers: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float]]:
+def _of_kernels(layers: Sequence[dict[str, Any]], tied: bool) -> Iterator[tuple[str, float]]:
+    """Yield the means over layers; what compares with chance only where that made the kernels."""
     strided = [layer for layer in layers if max(layer["stride"]) > 1]
     yield "S", mean_of([layer["score"] for layer in layers])
     yield "S_strided", mean_of([layer["score"] for layer in strided])
-    yield "S_chance", mean_of([layer["null"]["mean"] for layer in layers])
+    if not tied:
+        yield "S_chance", mean_of([layer["null"]["mean"] for layer in layers])
     yield "twin", mean_of([layer["twin"] for layer in layers])
     # Without the layers whose filters share no kernel: S of these is chance.
     common = [layer for layer in layers if _at_level(layer["strength_p"])]
     yield "S_common", mean_of([layer["score"] for layer in common])
     yield "twin_common", mean_of([layer["twin"] for layer in common])
     yield "single", mean_of([layer["single"] for layer in layers])
-    yield "S_beats_chance", _share_below([layer["p"] for layer in layers])
-    yield "twin_beats_chance", _share_below([layer["twin_p"] for layer in layers])
+    if not tied:
+        yield "S_beats_chance", _share_below([layer["p"] for layer in layers])
+        yield "twin_beats_chance", _share_below([layer["twin_p"] for layer in layers])
     for axis in ("rows", "columns"):
         yield f"skew_{axis}_strided", mean_of([layer[f"skew_{axis}"] for layer in strided])
 

@@ -10,7 +10,9 @@ from typing import Any
 from torch import nn
 
 from symscape.config.audit import AuditConfig
+from symscape.config.network.model import ON_GROUPS
 from symscape.errors import ConfigError
+from symscape.models.build import group_grid
 from symscape.models.weights import fill_network, read_foreign
 from symscape.models.zoo import ZooNetwork, load_network
 from symscape.runs.find import Run
@@ -46,6 +48,9 @@ class Specimen:
 def specimen_of_run(run: Run) -> Specimen:
     """Return a completed run as something to look at, at its start and at its end."""
     data = run.manifest.data
+    about = {key: getattr(run.config.model, key) for key in ("padding", "downsample", "blur")}
+    if tied := tied_means(run):
+        about["tied"] = tied
     return Specimen(
         reference=refer(run),
         weights="trained here",
@@ -53,8 +58,19 @@ def specimen_of_run(run: Run) -> Specimen:
         size=(data["height"], data["width"]),
         moments={"init": lambda: load_run(run, "init"), "final": lambda: load_run(run)},
         run=run,
-        about={key: getattr(run.config.model, key) for key in ("padding", "downsample", "blur")},
+        about=about,
     )
+
+
+def tied_means(run: Run) -> list[str]:
+    """Return under what the mean kernels of a network on a group are symmetric by construction.
+
+    They are means over the group too; what of it the pixels can follow leaves them as they are.
+    """
+    if run.config.model.name not in ON_GROUPS:
+        return []
+    lattice = group_grid(run.config.group).lattice
+    return [name for name in lattice if name != "identity"]
 
 
 def specimen_of_network(config: AuditConfig) -> Specimen:

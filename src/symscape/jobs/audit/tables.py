@@ -146,12 +146,15 @@ def _layers(result: AuditResult) -> Iterator[Row]:
 
 
 ELEMENTS = ("hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "antitranspose")
+SOME = (*(f"moved_{name}" for name in ELEMENTS), "null_top", "twin_null_top")
+"""Columns that not all layers have: not every element acts on every kernel, and results of earlier
+versions have no `top`."""
 
 
 def _columns(flat: Mapping[str, Value]) -> dict[str, Value]:
-    """Give the layers of all sizes the same columns: not every element acts on every kernel."""
-    moved = {f"moved_{name}": flat.get(f"moved_{name}", "") for name in ELEMENTS}
-    return {**{k: v for k, v in flat.items() if not k.startswith("moved_")}, **moved}
+    """Give all layers the same columns."""
+    some = {name: flat.get(name, "") for name in SOME}
+    return {**{k: v for k, v in flat.items() if k not in SOME}, **some}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Value]]:
@@ -243,9 +246,11 @@ def _mitigated(results: Sequence[AuditResult]) -> Iterator[str]:
 def _means(results: Sequence[AuditResult]) -> Table:
     title = (
         "audit at the end of training: means over seeds (summary.csv has 95 % intervals)\n"
-        "S: mean kernels; shape: layers that beat chance without their mean; uneven: sites;\n"
-        "defect: how far answers would move were all kernels symmetric (0: invariant);\n"
-        "hflip, rot90, shift: same answer; var.: of its probabilities under rot90"
+        "S: mean kernels; shape: layers that beat chance without their mean;\n"
+        "uneven: sites (convolutions, pools) whose windows lie off the middle of their map;\n"
+        "defect: how far answers would move were all kernels symmetric (0: invariant; 1: as\n"
+        "far as to another image's); hflip, rot90, shift: same answer; var.: of its\n"
+        "probabilities under rot90"
     )
     # As narrow as it can be: eighty columns hold it.
     table = Table(

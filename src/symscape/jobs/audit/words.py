@@ -54,6 +54,8 @@ def _kernels(result: AuditResult) -> str:
     layers, n = result.kernels["final"], numbers_of(result)
     if not layers:
         return "no kernel has more than one tap"
+    if tied := result.about.get("tied"):
+        return f"S of the mean kernels {n['S/final']:.3f}; under {', '.join(tied)} by construction"
     beats = [layer for layer in layers if layer["p"] is not None and layer["p"] <= LEVEL]
     by_chance, by_shape = LEVEL * len(layers), n["twin_beats_chance/final"] * len(layers)
     return (

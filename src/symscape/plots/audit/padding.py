@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ def offsets_by_size(networks: Mapping[str, dict[str, Any]]) -> Figure:
     """Draw the offset of every site that is uneven at some size: a panel a network.
 
     White is even. Blue: the grid of windows lies up and left of the middle; red: down and right.
-    A frame stands around the size of the images. Sites that are even at all sizes are left out.
+    A frame stands around the size of the images; grey with dots: sizes in between are not
+    shown. Sites that are even at all sizes are left out.
     """
     panels = {label: _table(r["padding"]) for label, r in networks.items() if r["padding"]}
     rows = [max(len(names), 1) for names, _, _, _ in panels.values()]
@@ -34,11 +36,15 @@ def offsets_by_size(networks: Mapping[str, dict[str, Any]]) -> Figure:
     return figure
 
 
-Table = tuple[list[str], list[int], np.ndarray[Any, np.dtype[np.float64]], int]
+Numbers = np.ndarray[Any, np.dtype[np.float64]]
+Table = tuple[list[str], list[int | None], Numbers, int]
 
 
 def _table(padding: Mapping[str, Any]) -> Table:
-    """Return names of sites, sizes, offsets (sites, sizes) of rows, and the images' size."""
+    """Return names of sites, sizes, offsets (sites, sizes) of rows, and the images' size.
+
+    A size of None, with offsets that are NaN, stands between sizes that are no neighbours.
+    """
     own = int(padding["input_size"][0])
     near = {int(n): each for n, each in padding["near"].items()}
     near[own] = [site["offset"][0] for site in padding["sites"]]
@@ -47,7 +53,11 @@ def _table(padding: Mapping[str, Any]) -> Table:
     offsets = np.array([whole[n] for n in sizes], dtype=float).T.reshape(-1, len(sizes))
     uneven = [i for i, row in enumerate(offsets) if row.any()]
     names = [f"{short_name(s['layer'], 30)} {_kind(s)}" for s in padding["sites"]]
-    return [names[i] for i in uneven], sizes, offsets[uneven], own
+    jumps = [i + 1 for i, (n, after) in enumerate(pairwise(sizes)) if after > n + 1]
+    shown: list[int | None] = list(sizes)
+    for jump in reversed(jumps):
+        shown.insert(jump, None)
+    return [names[i] for i in uneven], shown, np.insert(offsets[uneven], jumps, np.nan, 1), own
 
 
 def _kind(site: Mapping[str, Any]) -> str:
@@ -56,11 +66,11 @@ def _kind(site: Mapping[str, Any]) -> str:
 
 
 def _panel(
-    axes: Axes, label: str, names: list[str], sizes: list[int], offsets: Any, own: int
+    axes: Axes, label: str, names: list[str], sizes: list[int | None], offsets: Any, own: int
 ) -> None:
     axes.set_title(label if names else f"{label}: even at all of these sizes")
     axes.grid(False)
-    axes.set_xticks(range(len(sizes)), [str(n) for n in sizes], fontsize=SMALL)
+    axes.set_xticks(range(len(sizes)), [str(n or "…") for n in sizes], fontsize=SMALL)
     axes.set_xlabel("rows of the image, px")
     axes.set_yticks(range(len(names)), names, fontsize=SMALL)
     axes.set_xlim(-0.5, len(sizes) - 0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,10 @@ NAMES = 40
 def profile(kinds: Mapping[str, Sequence[Result]]) -> Figure:
     """Draw S and its twin against depth: a panel a kind, means over its networks.
 
-    Grey: 95 % of kernels of independent normal taps. Hollow: the filters of the layer have no
-    common kernel, so its S is chance. Star: the layer leaves pixels out.
+    Grey: 95 % of kernels of independent normal taps, from 0 up, since p asks how often chance makes
+    them more symmetric; none where the mean kernels are symmetric by construction. Hollow: the
+    filters of the layer have no common kernel, so its S is chance. Star: the layer leaves pixels
+    out.
     """
     names = [[e["layer"] for e in r[0]["kernels"]["final"]] for r in kinds.values()]
     # Panels of the same layers share the names below the last of them.
@@ -40,25 +42,36 @@ def profile(kinds: Mapping[str, Sequence[Result]]) -> Figure:
     figure.suptitle("Symmetry of mean kernels under flips and turns (1: exact)")
     axes = figure.subplots(len(kinds), 1, squeeze=False)[:, 0]
     for place, (label, results), names_here in zip(axes, kinds.items(), named, strict=True):
-        _panel(place, [r["kernels"]["final"] for r in results], names_here)
-        place.set_title(f"{label}, n = {len(results)}" if len(results) > 1 else label)
-    figure.legend(handles=_key(axes[0]), loc="outside lower center", ncols=3)
+        _panel(place, results, names_here)
+        place.set_title(_title(label, results))
+    figure.legend(handles=_key(axes), loc="outside lower center", ncols=3)
     return figure
 
 
-def _key(axes: Axes) -> list[Artist]:
+def _title(label: str, results: Sequence[Result]) -> str:
+    count = f", n = {len(results)}" if len(results) > 1 else ""
+    tied = results[0]["about"].get("tied")
+    said = f"; by construction: {', '.join(tied)}" if tied else ""
+    return f"{label}{count}{said}"
+
+
+def _key(panels: Iterable[Axes]) -> list[Artist]:
     """Return what the legend explains: the lines, and the two kinds of marks."""
+    # Panels without a band have fewer.
+    lines = max((axes.get_legend_handles_labels()[0] for axes in panels), key=len)
     hollow = Line2D([], [], ls="", marker="o", mfc="white", color=BLUE)
     hollow.set_label("hollow: they share none")
     star = Line2D([], [], ls="", marker="*", ms=8.0, color=BLUE, label="star: leaves pixels out")
     full = Line2D([], [], ls="", marker="o", color=BLUE, label="full: the filters share a kernel")
-    return [*axes.get_legend_handles_labels()[0], full, hollow, star]
+    return [*lines, full, hollow, star]
 
 
-def _panel(axes: Axes, networks: Sequence[Sequence[Result]], named: bool) -> None:
+def _panel(axes: Axes, results: Sequence[Result], named: bool) -> None:
+    networks = [r["kernels"]["final"] for r in results]
     first = networks[0]
     places = np.arange(len(first))
-    _band(axes, first)
+    if not results[0]["about"].get("tied"):
+        _band(axes, first)
     score, twin = (_means(networks, key) for key in ("score", "twin"))
     axes.plot(places, twin, "-", color=ORANGE, lw=0.9, label="its shape (mean taken off)")
     axes.plot(places, score, "-", color=BLUE, lw=0.9, label="S of the mean kernel")
@@ -80,12 +93,13 @@ def _panel(axes: Axes, networks: Sequence[Sequence[Result]], named: bool) -> Non
 
 def _band(axes: Axes, layers: Sequence[Result]) -> None:
     edges = np.arange(len(layers) + 1) - 0.5
-    low, mean, high = (np.array([each["null"][k] for each in layers]) for k in KEYS)
-    axes.stairs(high, edges, baseline=low, fill=True, color="0.88", lw=0, label="95 % by chance")
+    nulls = [each["null"] for each in layers]
+    # Results of earlier versions know the quantiles of a band with two sides alone.
+    key, share = ("top", "95 %") if all("top" in null for null in nulls) else ("high", "97.5 %")
+    top, mean = (np.array([null[k] for null in nulls]) for k in (key, "mean"))
+    said = f"{share} by chance: up to here"
+    axes.stairs(top, edges, baseline=0.0, fill=True, color="0.88", lw=0, label=said)
     axes.stairs(mean, edges, baseline=None, color=GREY, ls="--", lw=1.0, label="mean by chance")
-
-
-KEYS = ("low", "mean", "high")
 
 
 def _means(networks: Sequence[Sequence[Result]], key: str) -> Numbers:
