@@ -58,6 +58,7 @@ WITHIN = {
     "training/loggers": {"training/loggers"},
     "plots/read": {"plots/read"},
     "plots/lie": {"plots/lie", "plots/read", "plots/canvas", "plots/style"},
+    "plots/page": {"plots/page", "plots/read", "plots/style"},
     "plots/audit": {"plots/audit", "plots/read", "plots/canvas", "plots/style"},
     "jobs/analysis": {"jobs/analysis", "jobs/console"},
     "jobs/train": {"jobs/train", "jobs/console"},
@@ -65,6 +66,13 @@ WITHIN = {
     "jobs/sharpness": {"jobs/sharpness", "jobs/analysis", "jobs/console"},
     "jobs/audit": {"jobs/audit", "jobs/analysis", "jobs/console"},
     "jobs/summary": {"jobs/summary", "jobs/analysis", "jobs/console"},
+    "jobs/report": {
+        "jobs/report",
+        "jobs/analysis",
+        "jobs/console",
+        "jobs/summary",
+        "jobs/audit",
+    },
 }
 MOST_FILES = 10
 """Side by side in a room, its face apart; and some air."""
@@ -78,6 +86,8 @@ ONLY_IN = {
     "timm": {"models"},
     "sklearn": {"data"},
     "matplotlib": {"plots"},
+    "plotly": {"plots"},
+    "jinja2": {"plots"},
     "ray": {"sweeps"},
     "submitit": {"sweeps"},
     "triton": {"layers"},

@@ -9,7 +9,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import MISSING, fields, is_dataclass
 from typing import NoReturn, TypeVar
 
 from hydra._internal.utils import get_args_parser
@@ -23,6 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from symscape.config.audit import AuditConfig
 from symscape.config.interpolate import InterpolateConfig
+from symscape.config.report import ReportConfig
+from symscape.config.shared import config_keys
 from symscape.config.sharpness import SharpnessConfig
 from symscape.config.summary import SummaryConfig
 from symscape.config.train import TrainConfig
@@ -46,6 +47,7 @@ def register_schemas() -> None:
     store.store(name="interpolate_schema", node=InterpolateConfig)
     store.store(name="sharpness_schema", node=SharpnessConfig)
     store.store(name="audit_schema", node=AuditConfig)
+    store.store(name="report_schema", node=ReportConfig)
     _use_own_launchers(store)
     # Hydra copies its list of sources, and with it all that is stored, for each of some hundred
     # questions that `--help` asks: a second. The store is one a process and its configs are copied
@@ -209,12 +211,3 @@ def _unknown_key(key: str, schema: type) -> str:
             break
     allowed = list(siblings.values()) or [k for k in keys if "." not in k]
     return f"{key}: no such key; {hint}allowed are {', '.join(allowed)}"
-
-
-def config_keys(schema: type, prefix: str = "") -> Iterator[str]:
-    """Yield the dotted names of all settings of a schema, groups included."""
-    for entry in fields(schema):
-        yield prefix + entry.name
-        default = entry.default_factory
-        if default is not MISSING and is_dataclass(default):
-            yield from config_keys(default, f"{prefix}{entry.name}.")

@@ -41,7 +41,10 @@ def test_what_did_not_converge_has_an_open_marker():
 
 
 def test_each_run_is_a_dot_and_an_interval_below_zero_is_whole():
-    runs = [Single("hflip", "own", "none", "eigenvalue_1", value) for value in (8.0, 14.0)]
+    runs = [
+        Single("hflip", "own", "none", "eigenvalue_1", value, 0, 9, 0.1, True)
+        for value in (8.0, 14.0)
+    ]
     axes = by_kind(means(("eigenvalue_1",), ("none",), low=-3.0), runs).axes[0]
     assert axes.get_lines()[0].get_ydata().tolist() == [8.0, 14.0]
     assert axes.get_ylim()[0] < -3.0

@@ -16,11 +16,12 @@ from symscape.config.groups import SYMMETRIES
 from symscape.config.interpolate import InterpolateConfig
 from symscape.config.network.lie import KERNELS, LIE_GROUPS
 from symscape.config.network.model import MODELS
-from symscape.config.shared import LoggerConfig
+from symscape.config.report import ReportConfig
+from symscape.config.shared import LoggerConfig, config_keys
 from symscape.config.sharpness import SharpnessConfig
 from symscape.config.summary import SummaryConfig
 from symscape.config.train import TrainConfig
-from symscape.door import config_keys, quoted, register_schemas, typed
+from symscape.door import quoted, register_schemas, typed
 from symscape.errors import ConfigError
 from symscape.runs.identity import identify
 from tests.smoke.door import ROOT, TINY, call
@@ -214,6 +215,7 @@ CHOICES = {
     "interpolate": InterpolateConfig(study="x"),
     "sharpness": SharpnessConfig(study="x"),
     "audit": AuditConfig(study="x"),
+    "report": ReportConfig(study="x"),
 }
 
 

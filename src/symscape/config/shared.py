@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 
 from symscape.errors import ConfigError, check_choice
 
@@ -31,3 +32,12 @@ def check_study(study: str) -> None:
     """Raise ConfigError unless `study` is a plain folder name: results stay below `root`."""
     if not study or study in (".", "..") or any(c in study for c in "/\\\0"):
         raise ConfigError("study", study, "must be the plain name of a folder")
+
+
+def config_keys(schema: type, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of all settings of a schema, groups included."""
+    for entry in fields(schema):
+        yield prefix + entry.name
+        default = entry.default_factory
+        if default is not MISSING and is_dataclass(default):
+            yield from config_keys(default, f"{prefix}{entry.name}.")

@@ -10,39 +10,20 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from symscape.audit.correlation import correlation_within, verdict
+from symscape.jobs.analysis.claim import Claim, decided
 from symscape.jobs.audit.numbers import mean_of, numbers_of
 from symscape.landscape.intervals import mean_interval
 from symscape.runs.results import AuditResult
 from symscape.runs.subjects import RunReference
-from symscape.runs.tables import Row
 
 CHANCE = 0.05
 """The share of layers whose twin beats chance at 5 % by chance."""
 SYMMETRIES = ("S/final", "twin/final", "S_strided/final", "skew")
 ANSWERS = ("agreement/shift", "agreement/hflip", "agreement/rot90")
 PLAIN = {"padding": "zeros", "downsample": "stride"}
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim, what was found, and what that says of it."""
-
-    text: str
-    quantity: str
-    value: float
-    low: float
-    high: float
-    n: int
-    verdict: str
-    note: str = ""
-
-    def as_row(self) -> Row:
-        """Return it as a row of a table; empty where there is no number."""
-        return {k: "" if v != v else v for k, v in vars(self).items()}
 
 
 def claims_of(results: Sequence[AuditResult], labels: Mapping[str, str]) -> list[Claim]:
@@ -58,13 +39,7 @@ def claims_of(results: Sequence[AuditResult], labels: Mapping[str, str]) -> list
 
 
 def _mean(text: str, quantity: str, values: Sequence[float], above: float = 0.0) -> Claim:
-    found = mean_interval(values)
-    low, high = (math.nan if v is None else v for v in (found.low, found.high))
-    same = found.n > 1 and low == high
-    said = "undecided" if same else verdict(low, high, above=above)
-    return Claim(
-        text, quantity, found.mean, low, high, found.n, said, "no spread among runs" if same else ""
-    )
+    return decided(text, quantity, mean_interval(values), above=above)
 
 
 def _numbers(results: Sequence[AuditResult], name: str) -> list[float]:

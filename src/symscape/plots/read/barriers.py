@@ -37,6 +37,35 @@ class CurvePoint:
     count: int
 
 
+@dataclass(frozen=True)
+class PairBarrier:
+    """One row of barriers.csv: a barrier between two runs, each a kind's name and a seed."""
+
+    settings: str
+    align: str
+    bn: str
+    a: tuple[str, int]
+    b: tuple[str, int]
+    split: str
+    metric: str
+    definition: str
+    value: float
+
+
+def read_pairs(path: Path) -> list[PairBarrier]:
+    """Return the rows of barriers.csv."""
+    texts = ("settings", "align", "bn", "split", "metric", "definition")
+    sides = ("name_a", "seed_a", "name_b", "seed_b")
+
+    def parse(cells: dict[str, str]) -> PairBarrier:
+        a, b = ((cells[f"name_{side}"], int(cells[f"seed_{side}"])) for side in "ab")
+        value = float(cells["value"] or "nan")
+        return PairBarrier(a=a, b=b, value=value, **{key: cells[key] for key in texts})
+
+    with naming(path):
+        return table(path, (*texts, *sides, "value"), parse)
+
+
 def read_means(path: Path) -> list[MeanBarrier]:
     """Return the rows of summary.csv."""
     needed = ("settings", "label_a", "label_b", "split", "metric", "definition", "mean", "n")

@@ -33,6 +33,10 @@ class Single:
     scaling: str
     quantity: str
     value: float
+    seed: int
+    step: int
+    loss: float
+    converged: bool
 
 
 def read_singles(path: Path) -> list[Single]:
@@ -40,11 +44,18 @@ def read_singles(path: Path) -> list[Single]:
     texts = ("name", "subspace", "scaling", "quantity")
 
     def parse(cells: dict[str, str]) -> Single:
-        value = float(cells["value"] or "nan")
-        return Single(value=value, **{key: cells[key] for key in texts})
+        return Single(
+            value=float(cells["value"] or "nan"),
+            seed=int(cells["seed"]),
+            step=int(cells["step"]),
+            loss=float(cells["loss"] or "nan"),
+            converged=cells["converged"] != "False",
+            **{key: cells[key] for key in texts},
+        )
 
+    needed = (*texts, "value", "seed", "step", "loss", "converged")
     with naming(path):
-        return table(path, (*texts, "value"), parse)
+        return table(path, needed, parse)
 
 
 def read_means(path: Path) -> list[Mean]:

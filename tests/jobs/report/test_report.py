@@ -1,0 +1,133 @@
+"""The report of a study as its page says it."""
+
+import re
+
+import pytest
+
+from benchmarks.synthetic import write_pairs, write_runs, write_sharpness, write_trajectories
+from symscape.config.report import ReportConfig, read_claims
+from symscape.errors import SymscapeError
+from symscape.jobs.report.commands import training_of
+from symscape.jobs.report.groups import Subject, strata_of
+from symscape.jobs.report.job import report
+from tests.smoke.door import ROOT, call
+
+KINDS = [{"symmetry": name} for name in ("vanilla", "hflip", "rot90")]
+CLAIM = {
+    "name": "mine",
+    "text": "rot90 is flatter",
+    "quantity": "curvature",
+    "definition": "own/none/eigenvalue_1",
+    "direction": "falling",
+    "groups": [{"symmetry": "vanilla"}, {"symmetry": "rot90"}],
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    runs = write_runs(tmp_path_factory.mktemp("report"), "made", KINDS, seeds=3, epochs=4)
+    place = runs[0].folder.parents[1]
+    write_pairs(place, runs, lambda a, b: 1.0 + a.config.seed / 10 + (a.config != b.config))
+    write_trajectories(place, runs, lambda run: 2.0 + run.config.seed / 10)
+    tops = {"vanilla": 30.0, "hflip": 20.0, "rot90": 10.0}
+    write_sharpness(place, runs, lambda r, _: tops[r.config.symmetry.name] + r.config.seed)
+    return runs
+
+
+def made(runs, **changes):
+    config = ReportConfig(study="made", root=str(runs[0].folder.parents[2]), **changes)
+    return report(config).read_text()
+
+
+def test_the_page_holds_the_numbers_their_files_and_commands_and_no_address(runs, capsys):
+    text = made(runs, claims=[CLAIM])
+    assert capsys.readouterr().out.strip().endswith("report.html")
+    root = runs[0].folder.parents[2]
+    assert f"python interpolate.py study=made root={root}</code>" in text
+    for file in (
+        "interpolate/summary.csv",
+        "sharpness/runs-00000000/sharpness.csv",
+        "verdicts.csv",
+    ):
+        assert f'href="{file}"' in text and (root / "made" / file).exists()
+    assert "-20.00 [" in text and 'class="mark supported"' in text
+    page = text[: text.index('<script type="text/plain" id="plotly">')]
+    assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//|@import|url\(""", page)
+
+
+def test_what_was_not_measured_is_named_with_the_command_that_would(runs):
+    text = made(runs)
+    missing = text[text.index('<section id="missing">') :]
+    assert "python audit.py study=made" in missing and "align=activations" in missing
+    assert '<section id="audit">' not in text and '<section id="verdicts">' not in text
+
+
+def test_claims_come_from_a_file(runs, tmp_path):
+    import yaml
+
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"claims": [CLAIM]}))
+    assert "rot90 is flatter" in made(runs, claims=str(path))
+    with pytest.raises(SymscapeError, match=r"claims=\S*none.yaml: cannot be read"):
+        made(runs, claims=str(tmp_path / "none.yaml"))
+
+
+def test_runs_that_differ_otherwise_are_not_compared(tmp_path):
+    wide = write_runs(tmp_path, "s", [*KINDS, {"symmetry": "rot90", "compile": True}], 2, epochs=2)
+    (claim,) = read_claims([CLAIM])
+    subjects = [Subject(run) for run in wide]
+    sizes = {s.about: len(s.subjects) for s in strata_of(claim, subjects)}
+    assert sizes == {"": 4, "compile=True": 2}
+
+
+def test_the_command_of_a_run_trains_it_again(runs):
+    place = runs[-1].folder.parents[2]
+    wanted = f"python train.py study=made root={place} data=cifar10 model=resnet18 symmetry=rot90"
+    assert training_of(runs[-1]) == f"{wanted} seed=2"
+
+
+BAD = {
+    "quantity": ("hight", "did you mean .*barrier|allowed are barrier"),
+    "direction": ("up", "allowed are rising, falling"),
+    "groups": ([{"symmetry": "rot90"}], "two groups or more"),
+    "definition": ([], "is needed"),
+}
+
+
+@pytest.mark.parametrize("key", BAD)
+def test_a_claim_that_cannot_be_used_is_one_line(key):
+    value, said = BAD[key]
+    with pytest.raises(SymscapeError, match=rf"claims.mine.{key}=.*({said})"):
+        read_claims([{**CLAIM, key: value}])
+
+
+def test_keys_that_no_claim_or_run_has_are_named():
+    with pytest.raises(SymscapeError, match=r"claims.mine.directon: no such key; .*'direction'"):
+        read_claims([{**CLAIM, "directon": "rising"}])
+    groups = [{"symetry": "vanilla"}, {"symmetry": "rot90"}]
+    with pytest.raises(SymscapeError, match=r"claims.mine.groups.symetry: no such.*'symmetry'"):
+        read_claims([{**CLAIM, "groups": groups}])
+    with pytest.raises(SymscapeError, match="quantity=barrier needs `to`"):
+        read_claims([{**CLAIM, "quantity": "barrier", "definition": "max"}])
+    with pytest.raises(SymscapeError, match="two claims have this name"):
+        read_claims([CLAIM, CLAIM])
+
+
+def test_the_door_says_what_it_cannot_do_in_one_line(tmp_path):
+    for words, said in {
+        "study=none": "study=none: studies below multirun are none",
+        "claims=[{name: a, quantty: b}]": "error: claims.a.quantty: no such key; did you mean",
+        "claim=x": "claim: no such key; did you mean 'claims'?",
+    }.items():
+        result = call(tmp_path, "report", words)
+        assert result.returncode == 1
+        lines = result.stderr.strip().splitlines()
+        assert len(lines) == 1 and said in lines[0], result.stderr
+
+
+def test_the_door_writes_the_page_with_the_claims_of_its_file(runs):
+    root = runs[0].folder.parents[2]
+    result = call(ROOT, "report", "study=made", f"root={root}", COLUMNS="100")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip().splitlines()[-1] == f"{root}/made/report.html"
+    assert "C5" in result.stdout and "undecided" in result.stdout
