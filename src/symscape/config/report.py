@@ -82,7 +82,7 @@ class ReportConfig:
         if not isinstance(self.claims, str):
             read_claims(self.claims)
         if self.logger.name == "tensorboard":
-            raise ConfigError("logger", self.logger.name, "a report takes csv or wandb")
+            raise ConfigError("logger", self.logger.name, "an analysis takes csv or wandb")
 
 
 def read_claims(entries: object) -> list[ClaimConfig]:
