@@ -3,14 +3,10 @@
 import pytest
 
 from symscape.errors import SymscapeError
-from symscape.plots.read.sharpness import Mean, Single
-from symscape.plots.sharpness import (
-    against_epsilon,
-    along_training,
-    by_kind,
-    densities,
-    draw_sharpness,
-)
+from symscape.plots.read.sharpness import AtLoss, Mean, Single, read_matched
+from symscape.plots.sharpness.draw import draw_sharpness
+from symscape.plots.sharpness.ends import against_epsilon, by_kind, densities
+from symscape.plots.sharpness.training import against_loss, along_training
 
 KINDS = ["vanilla", "hflip", "vflip", "hvflip", "rot90"]
 NAN = float("nan")
@@ -86,3 +82,36 @@ def test_curvature_along_training_stands_beside_two_over_the_rate(readable):
 def test_damaged_tables_are_named(tmp_path):
     with pytest.raises(SymscapeError, match=r"summary\.csv: no such file"):
         draw_sharpness(tmp_path, [])
+
+
+PLACES = (
+    ("own", "none", "eigenvalue_1"),
+    ("own", "filter", "trace"),
+    ("kernels", "-", "symmetry"),
+)
+
+
+@pytest.mark.parametrize("low", [5.0, NAN])
+def test_kinds_are_compared_where_the_train_loss_is_the_same(readable, low):
+    rows = [
+        AtLoss(kind, loss, 10.0, *place, 10.0 + i - loss, low, 12.0 + i)
+        for i, kind in enumerate(KINDS)
+        for place in (
+            ("own", "none", "eigenvalue_1"),
+            ("own", "filter", "trace"),
+            ("kernels", "-", "symmetry"),
+        )
+        for loss in (0.5, 1.0, 2.0)
+    ]
+    figure = against_loss(rows)
+    texts = readable(figure)
+    assert set(KINDS) <= set(texts) and "largest eigenvalue, own, scaling none" in texts
+    assert "S of the kernels" in texts and "trace, own, scaling filter" in texts
+    first, last = figure.axes[0].get_xlim()
+    assert first > last  # Training goes right.
+
+
+def test_no_common_train_loss_is_no_picture(tmp_path):
+    path = tmp_path / "matched.csv"
+    path.write_text("label,loss,step,subspace,scaling,quantity,mean,low,high\n")
+    assert read_matched(path) == []

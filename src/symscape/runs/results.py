@@ -94,7 +94,8 @@ class SharpnessResult(Result):
     run: RunReference
     points: list[dict[str, Any]]
     """One point, or one a kept step: step, loss, gradient_norm, weight_norm, learning_rate, memory,
-    and `measures`: a list with subspace, scaling, dimension and what was measured there."""
+    symmetry (S of the kernels under D4, mean over layers), and `measures`: a list with subspace,
+    scaling, dimension and what was measured there."""
     images: dict[str, int]
     batchnorm: str
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from symscape.config.network.model import MODELS
+from symscape.config.train import TrainConfig
 from symscape.runs.find import Run
 from symscape.runs.identity import kind
 
@@ -25,6 +27,8 @@ class RunReference:
     weights: str
     """Content hash of the final weights."""
     wandb_id: str = ""
+    variant: str = ""
+    """What else tells its kind apart in a word or two: which group's orbits are drawn, a width."""
 
     @property
     def label(self) -> str:
@@ -75,7 +79,19 @@ def refer(run: Run) -> RunReference:
         weights=run.manifest.weights["final"],
         # Every run has an id, which W&B knows only if the run was logged there.
         wandb_id=run.manifest.wandb_id if config.logger.name == "wandb" else "",
+        variant=variant_of(config),
     )
+
+
+def variant_of(config: TrainConfig) -> str:
+    """Return in a word or two what a kind of run has that its symmetry does not say."""
+    said = []
+    if config.symmetry.name == "random":
+        said.append(f"like {config.symmetry.like}")
+    family = MODELS.get(config.model.name)
+    if family is not None and config.model.width != family.width:
+        said.append(f"width {config.model.width}")
+    return ", ".join(said)
 
 
 def read_reference(entries: dict[str, Any]) -> Reference:

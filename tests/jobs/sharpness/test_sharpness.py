@@ -119,7 +119,10 @@ def test_along_the_training(runs):
     assert result.points[0]["step"] == 0
     assert result.points[0]["learning_rate"] == approx(run.config.optimizer.lr)
     assert result.points[-1]["learning_rate"] == approx(0.01 * run.config.optimizer.lr)
-    assert {p.name for p in (folder / "pictures").iterdir()} == {"training.png"}
+    assert all(0 < point["symmetry"] <= 1 for point in result.points)
+    assert (folder / "matched.csv").exists()
+    pictures = {p.name for p in (folder / "pictures").iterdir()}
+    assert pictures in ({"training.png"}, {"training.png", "matched.png"})
 
 
 def test_bad_input_is_one_line(runs, tmp_path):

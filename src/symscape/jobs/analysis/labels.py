@@ -19,14 +19,28 @@ class OfRun(Protocol):
 Result = TypeVar("Result", bound=OfRun)
 
 
+TRAITS = (
+    ("symmetry",),
+    ("symmetry", "variant"),
+    ("symmetry", "augment"),
+    ("symmetry", "variant", "augment"),
+    ("symmetry", "augment", "model"),
+    ("symmetry", "variant", "augment", "model"),
+)
+"""The shortest label that tells all kinds apart is taken."""
+
+
 def labels_of(runs: Sequence[RunReference]) -> dict[str, str]:
     """Return a short label for each kind: its symmetry, and what else tells kinds apart.
 
     Where no trait does, that is the hash of its settings, which its name ends with.
     """
     kinds = {run.name: run for run in runs}
-    for traits in (("symmetry",), ("symmetry", "augment"), ("symmetry", "augment", "model")):
-        labels = {name: " ".join(getattr(run, t) for t in traits) for name, run in kinds.items()}
+    for traits in TRAITS:
+        labels = {
+            name: " ".join(text for t in traits if (text := getattr(run, t)))
+            for name, run in kinds.items()
+        }
         if len(set(labels.values())) == len(labels):
             return labels
     return {name: f"{run.symmetry} {hash_of(name)}" for name, run in kinds.items()}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
+from rich.console import Group, RenderableType
 
 from symscape.config.sharpness import SharpnessConfig
 from symscape.jobs.analysis.analysis import Analysis, perform
@@ -14,6 +14,7 @@ from symscape.jobs.analysis.missing import Task
 from symscape.jobs.analysis.progress import Steps
 from symscape.jobs.analysis.subjects import select_runs
 from symscape.jobs.console import start_logging
+from symscape.jobs.sharpness.matched import FILE, matched_table, write_matched
 from symscape.jobs.sharpness.tables import numbers_of, table_of, warnings_of, write_tables
 from symscape.runs.find import Run, kept_weights
 from symscape.runs.results import SharpnessResult, result_path, settings_hash
@@ -85,23 +86,32 @@ class SharpnessAnalysis(Analysis[SharpnessResult]):
 
     @property
     def tables(self) -> list[Path]:
-        """Means over seeds, and all numbers."""
-        return [self.folder / "summary.csv", self.folder / "sharpness.csv"]
+        """Means over seeds, all numbers, and means at equal train loss."""
+        names = ["summary.csv", "sharpness.csv", *([FILE] if self.along_training else [])]
+        return [self.folder / name for name in names]
+
+    @property
+    def along_training(self) -> bool:
+        """Whether trainings are followed, rather than their ends looked at."""
+        return self.config.along == "trajectory"
 
     def write_tables(self, results: Sequence[SharpnessResult]) -> None:
-        """Write both."""
+        """Write all of them."""
         write_tables(self.folder, results)
+        if self.along_training:
+            write_matched(self.folder, results)
 
     def draw(self, results: Sequence[SharpnessResult]) -> list[Path]:
         """Draw what was measured."""
-        from symscape.plots.sharpness import draw_sharpness
+        from symscape.plots.sharpness.draw import draw_sharpness
 
         files = [result_path(self.folder, [result.run]) for result in results]
         return draw_sharpness(self.folder, files)
 
-    def table(self, results: Sequence[SharpnessResult]) -> Table:
+    def table(self, results: Sequence[SharpnessResult]) -> RenderableType:
         """Return the means over seeds."""
-        return table_of(results)
+        ends = table_of(results)
+        return Group(ends, matched_table(results)) if self.along_training else ends
 
     def warnings(self, results: Sequence[SharpnessResult]) -> list[str]:
         """Return what a reader should know before comparing."""

@@ -30,10 +30,13 @@ from symscape.models.build import build_network, shapes_of
 from symscape.runs.find import Run, kept_weights, load_at
 from symscape.runs.results import SharpnessResult, jsonable
 from symscape.runs.subjects import refer
+from symscape.symmetry.measures import mean_over_layers, measure_network
 from symscape.training.hardware import Hardware
 from symscape.training.schedule import learning_rate_factor
 from symscape.training.setup import make_batches
 
+TOTAL = ("layer", "total")
+"""S under all of D4 of whole layers."""
 BATCHNORM = "eval mode, statistics recomputed on clean training images"
 
 
@@ -110,6 +113,7 @@ class CurvatureMeasure:
             "loss": loss,
             "gradient_norm": gradient.norm().item(),
             "weight_norm": hessian.point().norm().item(),
+            "symmetry": jsonable(mean_over_layers(measure_network(network)).get(TOTAL)),
             "learning_rate": factor * run.config.optimizer.lr,
             "products": sum(products),
             "graph_kept": min(shares),

@@ -39,6 +39,36 @@ class Single:
     converged: bool
 
 
+@dataclass(frozen=True)
+class AtLoss:
+    """One row of matched.csv: a quantity of a kind at one train loss; nan is no interval."""
+
+    label: str
+    loss: float
+    step: float
+    subspace: str
+    scaling: str
+    quantity: str
+    mean: float
+    low: float
+    high: float
+
+
+def read_matched(path: Path) -> list[AtLoss]:
+    """Return the rows of matched.csv; none where no train loss is common to all."""
+    texts = ("label", "subspace", "scaling", "quantity")
+    numbers = ("loss", "step", "mean", "low", "high")
+
+    def parse(cells: dict[str, str]) -> AtLoss:
+        loss, step, mean, low, high = (float(cells[key] or "nan") for key in numbers)
+        label, subspace, scaling, quantity = (cells[key] for key in texts)
+        return AtLoss(label, loss, step, subspace, scaling, quantity, mean, low, high)
+
+    with naming(path):
+        there = len(path.read_text(encoding="utf-8").splitlines()) > 1
+        return table(path, (*texts, *numbers), parse) if there else []
+
+
 def read_singles(path: Path) -> list[Single]:
     """Return the rows of sharpness.csv."""
     texts = ("name", "subspace", "scaling", "quantity")

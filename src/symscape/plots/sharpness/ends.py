@@ -1,9 +1,8 @@
-"""Pictures of curvature: by symmetry, as a density, against eps, and along training."""
+"""Curvature at the end of runs: by kind, as a density, against eps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,43 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from symscape.plots.read.runs import read_result
-from symscape.plots.read.sharpness import Mean, Single, read_means, read_singles
-from symscape.plots.style import COLOURS, GREY, PAGE_WIDTH, save, style
+from symscape.plots.read.sharpness import Mean, Single
+from symscape.plots.style import COLOURS, GREY, PAGE_WIDTH, style
 
 Entries = dict[str, Any]
-
-
-def draw_sharpness(folder: Path, results_of_runs: Sequence[Path]) -> list[Path]:
-    """Draw what a folder of settings holds: its two tables and the results of single runs.
-
-    Args:
-        folder: of the settings; `pictures/` goes there.
-        results_of_runs: the JSON files of the runs.
-
-    Returns:
-        The PNG files written, below `pictures/`.
-    """
-    means = read_means(folder / "summary.csv")
-    results = [read_result(path, ("run", "points")) for path in results_of_runs]
-    labels = {m.name: m.label for m in means}
-    figures: dict[str, Figure] = {}
-    if any(m.step >= 0 for m in means):
-        figures["training"] = along_training(results, labels)
-    else:
-        wanted = [m for m in means if m.quantity in ("eigenvalue_1", "trace")]
-        if wanted:
-            figures["sharpness"] = by_kind(wanted, read_singles(folder / "sharpness.csv"))
-        if ascents := [m for m in means if m.quantity.startswith("random_ascent_mean@")]:
-            figures["ascent"] = against_epsilon(ascents)
-        if _measured(results, "density"):
-            figures["density"] = densities(results, labels)
-    pictures = folder / "pictures"
-    return [p for name, figure in figures.items() for p in save(figure, pictures / f"{name}.png")]
-
-
-def _measured(results: Sequence[Entries], quantity: str) -> bool:
-    return any(quantity in m for r in results for m in r["points"][-1]["measures"])
 
 
 @style()
@@ -180,44 +146,3 @@ def _smooth(density: Entries) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     grid = np.linspace(low - 5 * width, high + 5 * width, 800)
     bumps = np.exp(-0.5 * ((grid[:, None] - nodes) / width) ** 2) / (width * np.sqrt(2 * np.pi))
     return grid, bumps @ weights / len(density["nodes"])
-
-
-@style()
-def along_training(results: Sequence[Entries], labels: dict[str, str]) -> Figure:
-    """Draw the largest eigenvalue beside 2 / learning rate, and the trace, along training.
-
-    Gradient descent on a quadratic diverges where the eigenvalue exceeds 2 / learning rate.
-    """
-    figure = Figure(figsize=(PAGE_WIDTH, 3.2))
-    figure.suptitle("Curvature along training")
-    top, trace = figure.subplots(1, 2)
-    shown: set[str] = set()
-    kinds = list(dict.fromkeys(entries["run"]["name"] for entries in results))
-    for entries in results:
-        name = entries["run"]["name"]
-        colour = COLOURS[kinds.index(name) % len(COLOURS)]
-        label = None if name in shown else labels[name]
-        shown.add(name)
-        steps = [point["step"] for point in entries["points"]]
-        for axes, values in ((top, _tops(entries)), (trace, _traces(entries))):
-            axes.plot(steps, values, color=colour, label=label, marker=".", linewidth=0.8)
-    points = results[0]["points"]
-    limits = [2 / p["learning_rate"] if p["learning_rate"] else np.nan for p in points]
-    top.plot([p["step"] for p in points], limits, color=GREY, linestyle="--", label="2 / lr")
-    for axes, title in ((top, "largest eigenvalue"), (trace, "trace")):
-        axes.set(title=title, xlabel="optimiser step")
-        axes.set_xscale("symlog")
-    top.set_yscale("symlog")
-    handles, texts = top.get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside lower center", ncols=min(6, len(texts)))
-    return figure
-
-
-def _tops(entries: Entries) -> list[float]:
-    found = [p["measures"][0].get("eigenvalues") for p in entries["points"]]
-    return [each["values"][0] if each else np.nan for each in found]
-
-
-def _traces(entries: Entries) -> list[float]:
-    found = [p["measures"][0].get("trace") for p in entries["points"]]
-    return [each["value"] if each else np.nan for each in found]
