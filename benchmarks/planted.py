@@ -19,21 +19,24 @@ from symscape.landscape.permutation import (
     random_permutations,
 )
 from symscape.landscape.weights import ascend, match_weights, trained_weights
-from symscape.models.permutations import Axis, PermutationSpec, permutation_spec
+from symscape.models.permutations import PermutationSpec, Slot, permutation_spec
 
 
 def residual_mlp(width: int, seed: int, blocks: int = 32) -> tuple[PermutationSpec, State]:
     """Return the weights of a residual network of linear layers, and its groups."""
     generator = torch.Generator().manual_seed(seed)
-    stream: Axis = ("stream",)
-    spec, state = PermutationSpec(sizes={"stream": width}), {}
-    spec.axes |= {"in": (stream, ()), "head": ((), stream)}
+    axes: dict[str, tuple[str, str]] = {"in": ("stream", ""), "head": ("", "stream")}
     for block in map(str, range(blocks)):
-        spec.sizes[block] = width
-        spec.axes |= {f"{block}.1": ((block,), stream), f"{block}.2": (stream, (block,))}
-    for name, axes in spec.axes.items():
-        rows, columns = (width if axis else 10 for axis in axes)
+        axes |= {f"{block}.1": (block, "stream"), f"{block}.2": ("stream", block)}
+    spec, state = PermutationSpec(), {}
+    places = torch.arange(width)[:, None]
+    for name, groups in axes.items():
+        rows, columns = (width if group else 10 for group in groups)
         state[name] = torch.randn(rows, columns, generator=generator) / columns**0.5
+        for dim, group in enumerate(groups):
+            if group:
+                spec.sizes[group] = width
+                spec.slots.setdefault(group, []).append(Slot(name, (dim, dim), places))
     return spec, state
 
 

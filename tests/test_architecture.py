@@ -49,6 +49,12 @@ WITHIN = {
     "layers/sampling": {"layers/sampling"},
     "layers/lie": {"layers/lie", "layers/folding"},
     "config/network": {"config/network"},
+    "models/permutations": {
+        "models/permutations",
+        "models/ckg",
+        "models/ckg_parts",
+        "models/resnet",
+    },
     "audit/tracing": {"audit/tracing", "audit/kernels"},
     "data/decoding": {"data/decoding"},
     "data/folder": {"data/folder", "data/decoding", "data/images", "data/lock", "data/split"},

@@ -102,15 +102,16 @@ def test_another_permutation_within_a_channel_breaks_the_ties_alone(case):
 def test_every_axis_of_hidden_channels_has_its_group(model, case):
     plain = effective_network(network(case, model))
     spec = permutation_spec(plain)
+    entries = spec.entries()
     fixed = {"lift.weight": 1, "head.out.weight": 0, "classes.weight": 0}
     for name, tensor in state(plain).items():
         if tensor.dim() == 0 or name == "head.out.bias":
             continue
-        for dim, axis in enumerate(spec.axes[name]):
-            assert (axis == ()) is (fixed.get(name) == dim)
-            places = {1, plain.grid.size} if axis else {0}
-            channels = sum(spec.sizes[group] for group in axis)
-            assert not axis or tensor.shape[dim] / channels in places
+        for dim in range(min(tensor.dim(), 2)):
+            slots = [slot for _, slot in entries.get(name, []) if slot.axes == (dim, dim)]
+            assert (slots == []) is (fixed.get(name) == dim)
+            assert all(slot.places.shape[1] in {1, plain.grid.size} for slot in slots)
+            assert sum(slot.places.numel() for slot in slots) in {0, tensor.shape[dim]}
     assert {group for tap in spec.taps for group in tap.channels} == set(spec.sizes)
 
 

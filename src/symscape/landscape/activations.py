@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from symscape.landscape.permutation import assign_places, similarity_of
 from symscape.layers.folding.workers import on_all_cores
-from symscape.models.permutations import PermutationSpec, Tap
+from symscape.models.permutations.spec import PermutationSpec, Tap
 
 FIRST = 4096
 """Samples whose mean is taken off all: far from 0, products in bfloat16 lose the covariance."""
@@ -97,8 +97,8 @@ def _assign_groups(
     similar: dict[str, list[Tensor]] = {group: [] for group in spec.sizes}
     for tap, sums in totals.items():
         correlation = sums.correlation().cpu()
-        for group, at in spec.slices(tap.channels, len(correlation)):
-            similar[group].append(_by_channel(correlation[at, at], spec, group))
+        for group, places in tap.channels.items():
+            similar[group].append(_by_channel(correlation, places, spec.moves(group)))
     means = {group: torch.stack(blocks).mean(0) for group, blocks in similar.items()}
     permutations = {g: assign_places(mean, spec.moves(g)) for g, mean in means.items()}
     matched = torch.cat(
@@ -107,14 +107,14 @@ def _assign_groups(
     return permutations, matched.mean().item()
 
 
-def _by_channel(correlation: Tensor, spec: PermutationSpec, group: str) -> Tensor:
-    """Return (T, C, C): the mean over a channel's places, translated in T ways."""
-    size, moves = spec.sizes[group], spec.moves(group)
-    if len(correlation) == size:
-        return correlation.expand(len(moves), -1, -1)
-    places = correlation.reshape(size, -1, size, moves.shape[1])  # (C, N, C, N)
-    at = torch.arange(moves.shape[1])
-    return torch.stack([places[:, at, :, move].mean(0) for move in moves])
+def _by_channel(correlation: Tensor, places: Tensor, moves: Tensor) -> Tensor:
+    """Return (T, n, n): the mean over a channel's places (n, m), translated in T ways."""
+    line = places.T
+    if len(line) == 1:
+        return correlation[line[0]][:, line[0]].expand(len(moves), -1, -1)
+    moves = moves if moves.shape[1] == len(line) else torch.arange(len(line))[None]
+    pairs = [(line[:, :, None], line[move][:, None, :]) for move in moves]
+    return torch.stack([correlation[left, right].mean(0) for left, right in pairs])
 
 
 def _samples(x: Tensor) -> Tensor:

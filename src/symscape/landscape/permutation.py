@@ -8,12 +8,12 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from symscape.models.permutations import Axis, PermutationSpec
+from symscape.models.permutations.spec import PermutationSpec
 
 State = Mapping[str, Tensor]
 Permutations = Mapping[str, Tensor]
 """For each group an int64 tensor: entry i is the old place of what moves to place i. Channels that
-sit at N places have as many entries each, one after the other."""
+have N elements have as many entries each, one after the other."""
 
 
 class AlignmentError(ValueError):
@@ -21,28 +21,12 @@ class AlignmentError(ValueError):
 
 
 def permute_state(state: State, spec: PermutationSpec, permutations: Permutations) -> State:
-    """Return a state dict whose channels are permuted along every axis that has them."""
+    """Return a state dict whose channels are permuted wherever they sit."""
     moved = dict(state)
-    for name, axes in spec.axes.items():
-        for dim, axis in enumerate(axes):
-            if axis:
-                order = axis_order(spec, axis, permutations, moved[name].shape[dim])
-                moved[name] = moved[name].index_select(dim, order.to(moved[name].device))
+    for name, slots in spec.entries().items():
+        for group, slot in slots:
+            moved[name] = slot.moved(moved[name], permutations[group])
     return moved
-
-
-def axis_order(
-    spec: PermutationSpec, axis: Axis, permutations: Permutations, length: int
-) -> Tensor:
-    """Return the order of all channels along an axis of this length, int64."""
-    orders = []
-    for group, at in spec.slices(axis, length):
-        order, size = permutations[group], at.stop - at.start
-        if len(order) > size:  # An entry a channel, whose places move together.
-            places = len(order) // size
-            order = order[::places] // places
-        orders.append(order + at.start)
-    return torch.cat(orders)
 
 
 def placed(channels: Tensor, moves: Tensor) -> Tensor:

@@ -20,13 +20,12 @@ from symscape.landscape.permutation import (
     State,
     assign,
     assign_places,
-    axis_order,
     identity_permutations,
     placed,
     random_permutations,
     similarity_of,
 )
-from symscape.models.permutations import PermutationSpec
+from symscape.models.permutations.spec import PermutationSpec, Slot
 from symscape.stopping import safe_point
 
 MAX_SWEEPS = 100
@@ -97,14 +96,11 @@ def sorted_weights(a: State, b: State, spec: PermutationSpec) -> dict[str, Tenso
     cost = {
         group: torch.zeros(size, size, dtype=torch.float64) for group, size in spec.sizes.items()
     }
-    for name, axes in spec.axes.items():
-        if name not in a:
-            continue
+    for group, slots in spec.slots.items():
         safe_point()
-        for dim, axis in enumerate(axes):
-            rows_a, rows_b = (t[name].movedim(dim, 0).flatten(1).sort(1).values for t in (a, b))
-            for group, at in spec.slices(axis, len(rows_a)):
-                left, right = (_by_channel(rows[at], spec, group) for rows in (rows_a, rows_b))
+        for slot in slots:
+            if slot.entry in a:
+                left, right = (slot.rows(t[slot.entry]).sort(1).values for t in (a, b))
                 cost[group] += torch.cdist(left, right).double().square().cpu()
     return {g: placed(assign(-each), spec.moves(g)[:1]) for g, each in cost.items()}
 
@@ -115,30 +111,21 @@ def from_the_input(a: State, b: State, spec: PermutationSpec) -> dict[str, Tenso
     Sorted weights say nothing of translations, and with those of the neighbours wrong the ascent
     seldom finds one right; the first layer reads the image, which nothing moves.
     """
-    permutations, known = identity_permutations(spec), set[str]()
+    permutations, known, entries = identity_permutations(spec), set[str](), spec.entries()
     for group in spec.sizes:
         safe_point()
         known.add(group)
         few = {
-            name: tensor
-            for name, tensor in a.items()
-            if all(g in known for axis in spec.axes[name] for g in axis)
+            name: tensor for name, tensor in a.items() if all(g in known for g, _ in entries[name])
         }
         similarity = _similarity(few, b, spec, group, permutations)
         permutations[group] = assign_places(similarity, spec.moves(group))
     return permutations
 
 
-def _by_channel(rows: Tensor, spec: PermutationSpec, group: str) -> Tensor:
-    """Return a sorted row a channel, of all its places."""
-    if len(rows) == spec.sizes[group]:
-        return rows
-    return rows.reshape(spec.sizes[group], -1).sort(1).values
-
-
 def trained_weights(state: State, spec: PermutationSpec) -> dict[str, Tensor]:
     """Return the trained tensors that have channels, each (channels, ..., rest)."""
-    kept = {n: t for n, t in state.items() if n in spec.axes and not n.endswith(BUFFERS)}
+    kept = {n: t for n, t in state.items() if n in spec.entries() and not n.endswith(BUFFERS)}
     return {n: t.unsqueeze(1) if t.dim() == 1 else t for n, t in kept.items()}
 
 
@@ -151,43 +138,34 @@ def _similarity(
     """
     size, moves = spec.sizes[group], spec.moves(group)
     total = torch.zeros(len(moves), size, size, dtype=torch.float64)
-    for name, axes in spec.axes.items():
-        if name not in a or not any(group in axis for axis in axes):
+    entries = spec.entries()
+    for slot in spec.slots[group]:
+        name = slot.entry
+        if name not in a:
             continue
-        for dim, axis in enumerate(axes):
-            for member, at in spec.slices(axis, a[name].shape[dim]):
-                if member != group:
-                    continue
-                left = a[name].movedim(dim, 0)[at].reshape(size, -1)
-                other = _permute(b[name], spec, axes, permutations, skip=dim)
-                right = other.movedim(dim, 0)[at]
-                if len(right) == size:
-                    total += (left @ right.flatten(1).T).double().cpu()
-                    continue
-                places = right.reshape(size, -1, *right.shape[1:])
-                for way, move in enumerate(moves.to(right.device)):
-                    moved = places.index_select(1, move).flatten(1)
-                    total[way] += (left @ moved.T).double().cpu()
+        left = slot.rows(a[name])
+        others = [each for each in entries[name] if each[1].axes != slot.axes]
+        right = slot.rows(_permute(b[name], others, permutations))
+        if slot.places.shape[1] == 1 or len(moves[0]) == 1:
+            total += (left @ right.T).double().cpu()
+            continue
+        elements = right.view(size, len(moves[0]), -1)
+        for way, move in enumerate(moves.to(right.device)):
+            moved = elements.index_select(1, move).flatten(1)
+            total[way] += (left @ moved.T).double().cpu()
     return total
 
 
-def _permute(
-    tensor: Tensor,
-    spec: PermutationSpec,
-    axes: tuple[tuple[str, ...], ...],
-    permutations: Permutations,
-    skip: int | None = None,
-) -> Tensor:
-    for dim, axis in enumerate(axes):
-        if axis and dim != skip:
-            order = axis_order(spec, axis, permutations, tensor.shape[dim])
-            tensor = tensor.index_select(dim, order.to(tensor.device))
+def _permute(tensor: Tensor, slots: list[tuple[str, Slot]], permutations: Permutations) -> Tensor:
+    for group, slot in slots:
+        tensor = slot.moved(tensor, permutations[group])
     return tensor
 
 
 def _inner(a: State, b: State, spec: PermutationSpec, permutations: Permutations) -> float:
+    entries = spec.entries()
     return sum(
-        (t.double() * _permute(b[n], spec, spec.axes[n], permutations).double()).sum().item()
+        (t.double() * _permute(b[n], entries[n], permutations).double()).sum().item()
         for n, t in a.items()
     )
 
