@@ -8,7 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from symscape.door import full_key, register_schemas
+from symscape.door import full_key, quoted, register_schemas
 from tests.smoke.door import ROOT
 
 README = ROOT / "README.md"
@@ -39,7 +39,8 @@ DOORS = [c for c in COMMANDS if "--help" not in c and "bench" not in c and ELLIP
 def test_commands_compose(line):
     _, door, *words = shlex.split(line)
     assert (ROOT / door).exists()
-    overrides = [full_key(w if "[" in w else w.split(",")[0]) for w in words if w != "-m"]
+    first = (w if "[" in w else w.split(",")[0] for w in words if w != "-m")
+    overrides = [quoted(full_key(word)) for word in first]
     register_schemas()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT / "cfg"), version_base="1.3"):
