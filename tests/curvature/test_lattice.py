@@ -9,10 +9,9 @@ from symscape.curvature.lanczos import largest_eigenvalues
 from symscape.curvature.subspaces import (
     Restricted,
     choose_bases,
-    kernel_bases,
-    lattice_basis,
     scaling,
 )
+from symscape.layers.bases import kernel_bases, lattice_basis
 from symscape.layers.effective import effective_network
 from tests.curvature.matrices import LIKE
 from tests.layers.lie.grids import GRIDS, PAIRS, act, conv

@@ -11,11 +11,11 @@ from symscape.curvature.subspaces import (
     SCALINGS,
     Restricted,
     choose_bases,
-    kernel_bases,
     kernel_labels,
     scaling,
 )
 from symscape.landscape.batchnorm import reset_statistics
+from symscape.layers.bases import kernel_bases
 from symscape.layers.effective import effective_network
 from symscape.models.build import build_network, free_parameters
 from tests.curvature.matrices import LIKE

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from symscape.curvature.subspaces import kernel_bases
 from symscape.landscape.activations import match_activations
 from symscape.landscape.batchnorm import reset_statistics
 from symscape.landscape.interpolation import Line, line_points
@@ -15,6 +14,7 @@ from symscape.landscape.permutation import (
     random_permutations,
 )
 from symscape.landscape.weights import match_weights
+from symscape.layers.bases import kernel_bases
 from symscape.layers.effective import effective_network
 from symscape.models.permutations import permutation_spec
 from symscape.symmetry.groups import ELEMENTS

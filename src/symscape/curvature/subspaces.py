@@ -1,12 +1,7 @@
 """The directions in which curvature is measured, in orthonormal coordinates.
 
-A kernel (O, I, kh, kw) has n = kh * kw taps. Where it obeys a symmetry with basis U (n, d), its own
-coordinates are z (O, I, d) with taps z U^T. What has no such basis is free in `own`.
-
-Kernels on a group are tied between elements: a symmetry of the square moves each entry of the plain
-kernel, among elements and taps, through an orbit of as many entries as there are symmetries. There
-the orbits are the rows, and the basis is one vector of equal entries. So all kernels of a grid, of
-whatever factors, have one and the same space.
+Where a kernel obeys a symmetry, its own coordinates are those of `layers.bases`; what has no such
+basis is free in `own`.
 """
 
 from __future__ import annotations
@@ -18,61 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from symscape.curvature.hessian import Hessian
+from symscape.layers.bases import Basis
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.folding.ties import Labels
-from symscape.layers.lie.conv import GroupConv2d
-from symscape.layers.lie.kernel import spread
-from symscape.symmetry.basis import orthonormal_basis
 
 SUBSPACES = ("own", "ambient", "complement", "random")
 SCALINGS = ("none", "filter", "elementwise")
-
-
-@dataclass(frozen=True)
-class Basis:
-    """An orthonormal basis of the rows that a kernel's entries are arranged in."""
-
-    matrix: Tensor
-    """U (n, d), float64, for rows of n entries."""
-    order: Tensor | None = None
-    """Which entry stands where, row after row: int64; None: as they lie, taps in rows."""
-
-
-def kernel_bases(network: nn.Module) -> dict[str, Basis]:
-    """Return the basis of each kernel whose form is constrained, by parameter name.
-
-    Args:
-        network: built from the run's config, symmetric convolutions and all. With
-            `parametrization=penalty` no kernel is constrained.
-    """
-    found = {}
-    for name, module in network.named_modules():
-        if isinstance(module, SymmetricConv2d) and module.foldable:
-            found[f"{name}.weight"] = Basis(orthonormal_basis(module.orbits))
-        elif isinstance(module, GroupConv2d) and len(module.lattice()) > 1:
-            found[f"{name}.weight"] = lattice_basis(module)
-    return found
-
-
-def lattice_basis(conv: GroupConv2d) -> Basis:
-    """Return the basis of kernels that the lattice symmetries of a grid tie."""
-    symmetries, k = conv.lattice(), conv.kernel_size
-    filters, inputs = conv.out_channels, conv.in_channels
-    size, elements = conv.grid.size, conv.kernel.elements
-    # The plain kernel (O N, I M, k, k) with the number of each entry, as (N, M, k, k, O, I).
-    entries = torch.arange(filters * size * inputs * elements * k * k)
-    shaped = entries.view(filters, size, inputs, elements, k, k).permute(1, 3, 4, 5, 0, 2)
-    images = []
-    for name, p in symmetries.items():
-        # Where a symmetry brings each entry: the same move that fills a kernel from its parts.
-        moved = spread(
-            shaped if elements > 1 else shaped[:, 0], {name: p}, 2 if elements > 1 else 1
-        )
-        images.append(moved.reshape(-1))
-    rows = torch.stack(images, 1)
-    first = rows.amin(1) == rows[:, 0]
-    vector = torch.full((len(symmetries), 1), len(symmetries) ** -0.5, dtype=torch.float64)
-    return Basis(vector, rows[first].flatten())
 
 
 def kernel_labels(network: nn.Module) -> dict[str, Labels]:
@@ -133,37 +79,29 @@ class _Block:
     """One parameter's part of the coordinates."""
 
     shape: torch.Size
-    basis: Tensor | None
-    """(n, d), in the type of the coordinates."""
-    order: Tensor | None = None
-    """Of the entries in rows of n."""
+    basis: Basis | None
+    """In the type of the coordinates."""
 
     @property
-    def kernels(self) -> int:
-        return self.shape.numel() if self.basis is None else self.shape.numel() // len(self.basis)
+    def rows(self) -> int:
+        entries = self.shape.numel()
+        return entries if self.basis is None else entries // len(self.basis.matrix)
 
     @property
     def size(self) -> int:
-        return self.kernels if self.basis is None else self.kernels * self.basis.shape[1]
+        return self.rows if self.basis is None else self.rows * self.basis.matrix.shape[1]
 
     def lift(self, z: Tensor) -> Tensor:
         if self.basis is None:
             return z
-        v = (z.view(self.kernels, self.basis.shape[1]) @ self.basis.T).reshape(-1)
-        return v if self.order is None else torch.empty_like(v).index_copy_(0, self.order, v)
+        return self.basis.lift(z.view(self.rows, self.basis.matrix.shape[1]))
 
     def restrict(self, v: Tensor) -> Tensor:
-        if self.basis is None:
-            return v
-        v = v if self.order is None else v[self.order]
-        return (v.view(self.kernels, self.basis.shape[0]) @ self.basis).reshape(-1)
+        return v if self.basis is None else self.basis.restrict(v).reshape(-1)
 
 
 def _block(parameter: Tensor, basis: Basis | None) -> _Block:
-    if basis is None:
-        return _Block(parameter.shape, None)
-    order = None if basis.order is None else basis.order.to(parameter.device)
-    return _Block(parameter.shape, basis.matrix.to(parameter.device, parameter.dtype), order)
+    return _Block(parameter.shape, None if basis is None else basis.to(parameter))
 
 
 class Restricted:

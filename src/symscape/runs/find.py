@@ -150,3 +150,18 @@ def load_at(run: Run, step: str) -> tuple[nn.Module, int]:
     network.to(next(t.dtype for t in plain.values() if t.is_floating_point()))
     fill_network(network, plain, path)
     return network.eval(), int(metadata["step"])
+
+
+def constrained_network(run: Run) -> nn.Module:
+    """Return a network with the run's symmetric convolutions, for their bases: not its weights."""
+    from symscape.models.build import build_network, shapes_of
+
+    config = run.config
+    return build_network(
+        config.model,
+        config.symmetry,
+        **shapes_of(run.manifest.data),
+        seed=0,
+        group=config.group,
+        kernel=config.kernel,
+    )

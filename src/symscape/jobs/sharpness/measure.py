@@ -13,10 +13,8 @@ from torch import nn
 from symscape.config.sharpness import SharpnessConfig
 from symscape.curvature.hessian import MICRO_BATCH, Hessian
 from symscape.curvature.subspaces import (
-    Basis,
     Restricted,
     choose_bases,
-    kernel_bases,
     kernel_labels,
     scaling,
 )
@@ -25,9 +23,9 @@ from symscape.jobs.analysis.images import images_of, some
 from symscape.jobs.analysis.progress import Steps
 from symscape.jobs.sharpness.quantities import QUANTITIES
 from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
+from symscape.layers.bases import Basis, kernel_bases
 from symscape.layers.folding.ties import Labels
-from symscape.models.build import build_network, shapes_of
-from symscape.runs.find import Run, kept_weights, load_at
+from symscape.runs.find import Run, constrained_network, kept_weights, load_at
 from symscape.runs.results import SharpnessResult, jsonable
 from symscape.runs.subjects import refer
 from symscape.symmetry.measures import mean_over_layers, measure_network
@@ -94,7 +92,7 @@ class CurvatureMeasure:
         gradient, loss = hessian.gradient()
         if not math.isfinite(loss):
             raise SymscapeError(f"{refer(run).label}: the train loss is {loss}")
-        constrained = _constrained(run)
+        constrained = constrained_network(run)
         own, tied = kernel_bases(constrained), kernel_labels(constrained)
         used: list[tuple[int, float, int]] = []
         measures: list[dict[str, Any]] = []
@@ -151,16 +149,3 @@ class CurvatureMeasure:
                 found[quantity] = jsonable(entries) | {"seconds": seconds}
             steps.tick()
         return found
-
-
-def _constrained(run: Run) -> nn.Module:
-    """Return a network with the run's symmetric convolutions, for their bases."""
-    config = run.config
-    return build_network(
-        config.model,
-        config.symmetry,
-        **shapes_of(run.manifest.data),
-        seed=0,
-        group=config.group,
-        kernel=config.kernel,
-    )
