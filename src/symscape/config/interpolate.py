@@ -12,6 +12,7 @@ TRANSFORMS = ("hflip", "vflip", "rot90", "rot180", "rot270")
 ALIGNMENTS = ("none", "activations", "weights", "best")
 BN_POLICIES = ("reset", "lerp", "none", "repair")
 PAIRS = ("all", "within", "cross")
+PATHS = ("line", "quadratic", "polygon")
 
 
 @dataclass
@@ -29,6 +30,13 @@ class InterpolateConfig(AnalysisConfig):
     """At most so many of the pairs of each two settings, chosen by a hash; null: all of them."""
     align: str = "none"
     """none, activations, weights; best: the lower barrier (train loss, chord) of the last two."""
+    path: str = "line"
+    """line; quadratic: a Bezier curve; polygon: two lines; both with a middle trained so that the
+    loss along them is low, within the symmetry where both runs have one."""
+    path_epochs: int = 30
+    """Passes over the training images that train the middle of a path."""
+    path_lr: float = 0.05
+    """Learning rate that its training starts with; it falls to 0 along half a cosine."""
     restarts: int = 8
     """Random starts of `align=weights`, besides its two fixed ones."""
     bn: str = "reset"
@@ -57,6 +65,7 @@ class InterpolateConfig(AnalysisConfig):
             check_number("pairs_per_cell", self.pairs_per_cell, at_least=1)
         check_choice("align", self.align, ALIGNMENTS)
         check_choice("bn", self.bn, BN_POLICIES)
+        self._check_path()
         if self.points < 3 or self.points % 2 == 0:
             raise ConfigError("points", self.points, "must be odd and >= 3: else it misses 1/2")
         if self.plane_points and (self.plane_points < 3 or self.plane_points % 2 == 0):
@@ -76,6 +85,15 @@ class InterpolateConfig(AnalysisConfig):
         check_number("restarts", self.restarts, at_least=0)
         transform = None if self.transform == "none" else self.transform
         self.transform = listed("transform", transform, TRANSFORMS) or []
+
+    def _check_path(self) -> None:
+        check_choice("path", self.path, PATHS)
+        check_number("path_epochs", self.path_epochs, at_least=1)
+        check_number("path_lr", self.path_lr, above=0)
+        if self.path != "line" and (self.along != "pairs" or self.bn != "reset"):
+            raise ConfigError(
+                "path", self.path, "takes along=pairs and bn=reset: no end has its statistics"
+            )
 
     def _check_subject(self) -> None:
         runs = [run for run in (self.a, self.b) if run is not None]

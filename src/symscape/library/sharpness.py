@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from symscape.curvature.hessian import MICRO_BATCH, Hessian
 from symscape.curvature.lanczos import MAX_PRODUCTS, TOLERANCE, Eigenvalues, largest_eigenvalues
-from symscape.curvature.subspaces import Restricted, choose_bases, kernel_bases
+from symscape.curvature.subspaces import Restricted, choose_bases
 from symscape.errors import check_choice, check_number
+from symscape.layers.bases import kernel_bases
 from symscape.library.inputs import batches, plain_network
 
 SUBSPACES = ("ambient", "own")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,32 @@ def draw_barriers(folder: Path) -> list[Path]:
         "loss": curves(points, "loss", f"Loss between two networks, {about}"),
         "accuracy": curves(points, "error", f"Accuracy between two networks, {about}"),
     }
+    return [p for name, figure in figures.items() for p in save(figure, pictures / f"{name}.png")]
+
+
+def draw_paths(folder: Path) -> list[Path]:
+    """Draw the curves (loss, accuracy) and the matrix of one folder of settings.
+
+    Reads `curves.csv` and `summary.csv` there. The matrix has a panel for the line beside each of
+    the path's, on one colour scale.
+
+    Returns:
+        The PNG files written, below `pictures/`.
+    """
+    points = read_curves(folder / "curves.csv")
+    straight = [p for p in points if p.path == "line"]
+    bent = [p for p in points if p.path != "line"]
+    path, align, bn = folder.name.split("-")[:3]
+    about = f"path={path}, align={align}, bn={bn}"
+    means = read_means(folder / "summary.csv")
+    lines = read_means(folder / "summary.csv", "line_mean")
+    both = [*means, *(replace(m, split=f"{m.split}, line") for m in lines)]
+    figures = {
+        "matrix": matrix(both, f"Barrier (chord, loss in nats), {about}"),
+        "loss": curves(bent, "loss", f"Loss, {about}; thin: on the line", straight),
+        "accuracy": curves(bent, "error", f"Accuracy, {about}; thin: on the line", straight),
+    }
+    pictures = folder / "pictures"
     return [p for name, figure in figures.items() for p in save(figure, pictures / f"{name}.png")]
 
 
@@ -113,13 +140,16 @@ def _draw_matrix(
 
 
 @style()
-def curves(points: Sequence[CurvePoint], metric: str, title: str) -> Figure:
+def curves(
+    points: Sequence[CurvePoint], metric: str, title: str, thin: Sequence[CurvePoint] = ()
+) -> Figure:
     """Draw the mean curve of every pair of kinds with its 95 % band over seed pairs.
 
     Args:
         points: of any metric.
         metric: `loss` or `error`; an error is drawn as accuracy.
         title: of the figure.
+        thin: of other curves of the same pairs, to compare with; drawn thin, without bands.
     """
     drawn = [p for p in points if p.metric == metric]
     kinds = list(dict.fromkeys(label for p in drawn for label in (p.a, p.b)))
@@ -134,8 +164,10 @@ def curves(points: Sequence[CurvePoint], metric: str, title: str) -> Figure:
     splits = list(dict.fromkeys(p.split for p in drawn))
     for cell, axes in places.items():
         own = [p for p in drawn if (p.a, p.b) == cell]
+        beside = [p for p in thin if (p.a, p.b) == cell and p.metric == metric]
         for split, colour in zip(splits, COLOURS, strict=False):
             _draw_curve(axes, [p for p in own if p.split == split], split, colour)
+            _draw_thin(axes, [p for p in beside if p.split == split], colour)
         # In the title: inside, some curve would run through it.
         axes.set_title(f"{axes.get_title()}, n={own[0].count}", fontsize=SMALL)
     first = next(iter(places.values()))
@@ -189,3 +221,9 @@ def _draw_curve(axes: Axes, points: Sequence[CurvePoint], split: str, colour: st
     axes.plot(at, lines[0], color=colour, label=split)
     if np.isfinite(lines[1:]).all():
         axes.fill_between(at, lines[1], lines[2], color=colour, alpha=0.2, linewidth=0)
+
+
+def _draw_thin(axes: Axes, points: Sequence[CurvePoint], colour: str) -> None:
+    accuracy = points and points[0].metric == "error"
+    values = [100.0 * (1.0 - p.mean) if accuracy else p.mean for p in points]
+    axes.plot([p.alpha for p in points], values, color=colour, linewidth=0.5, linestyle="--")

@@ -72,6 +72,24 @@ class PairResult(LineResult):
 
 
 @dataclass(kw_only=True)
+class PathResult(PairResult):
+    """A path with a trained middle between two runs; its points and the line's are at `alphas`."""
+
+    kind: ClassVar[str] = "path"
+    line: dict[str, Any]
+    """`curves` and `barriers` of the straight line between the same networks."""
+    training: dict[str, Any]
+    """What the middle was trained on and how, the coordinates (own: within the symmetry of both
+    runs; ambient: of all kernels), and `bend`: how far the middle went from where it started, by
+    the distance between the ends."""
+
+    def straight(self) -> PairResult:
+        """Return the result of the line."""
+        names = [f.name for f in fields(PairResult)]
+        return PairResult(**{name: getattr(self, name) for name in names} | self.line)
+
+
+@dataclass(kw_only=True)
 class TrajectoryResult(LineResult):
     """The path of one training, and the line from its initial to its final weights."""
 

@@ -61,18 +61,17 @@ class PairMeasure:
         Raises:
             SymscapeError: the permuted network is another function, or a loss is not finite.
         """
-        label = f"{refer(a).label} and {refer(b).label}"
-        alphas = line_points(self.evaluator.config.points)
-        left = self.evaluator.state(a)
-        known = {0.0: self.end(a)}
-        if self.evaluator.config.bn != "none":  # With A's statistics, B is another network.
-            known[1.0] = self.end(b)
-        try:
-            right, alignment = self.aligned(a, b, align)
-        except AlignmentError as error:
-            raise SymscapeError(f"{label}: align={align}: {error}") from error
+        right, alignment = self.aligned(a, b, align)
+        return self.line(a, b, right, alignment, tick)
+
+    def line(
+        self, a: Run, b: Run, right: State, alignment: dict[str, Any], tick: Callable[[], None]
+    ) -> PairResult:
+        """Return the result of the line from A to B's aligned state."""
+        alphas, left = line_points(self.evaluator.config.points), self.evaluator.state(a)
+        known = self.known(a, b)
         points = self.evaluator.line.measure(left, right, alphas, known=known, tick=tick)
-        curves = curves_of(points, label)
+        curves = curves_of(points, _label(a, b))
         return PairResult(
             a=refer(a),
             b=refer(b),
@@ -82,6 +81,13 @@ class PairMeasure:
             alignment=alignment | {"images": self.evaluator.images_used()},
             precision_check=self.check(left, right),
         )
+
+    def known(self, a: Run, b: Run) -> dict[float, Point]:
+        """Return what the ends of a pair reach, by alpha."""
+        known = {0.0: self.end(a)}
+        if self.evaluator.config.bn != "none":  # With A's statistics, B is another network.
+            known[1.0] = self.end(b)
+        return known
 
     def end(self, run: Run) -> Point:
         """Return what a run reaches under the policy; the same for every line that ends there."""
@@ -96,7 +102,17 @@ class PairMeasure:
         return self.evaluator.check_precision()
 
     def aligned(self, a: Run, b: Run, align: str) -> tuple[State, dict[str, Any]]:
-        """Return B's state with its channels in A's order, and how that was found."""
+        """Return B's state with its channels in A's order, and how that was found.
+
+        Raises:
+            SymscapeError: the permuted network is another function.
+        """
+        try:
+            return self._aligned(a, b, align)
+        except AlignmentError as error:
+            raise SymscapeError(f"{_label(a, b)}: align={align}: {error}") from error
+
+    def _aligned(self, a: Run, b: Run, align: str) -> tuple[State, dict[str, Any]]:
         left, right = self.evaluator.state(a), self.evaluator.state(b)
         if align == "none":
             return right, {"method": "none"}
@@ -129,3 +145,7 @@ class PairMeasure:
     def guard_images(self) -> Tensor:
         """Return a few test images in full precision."""
         return next(iter(self.evaluator.batches(self.evaluator.data.test, GUARD_IMAGES)))[0]
+
+
+def _label(a: Run, b: Run) -> str:
+    return f"{refer(a).label} and {refer(b).label}"

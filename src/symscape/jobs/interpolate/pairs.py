@@ -113,8 +113,8 @@ class PairAnalysis(Analysis[PairResult]):
             results = {}
             for method in CANDIDATES:
                 with suppress(SymscapeError):  # In the hands of another process: it will choose.
-                    results[method] = read_result(self._path(pair, method), PairResult)
-            there = not self.config.force and is_whole(path, PairResult)
+                    results[method] = read_result(self._path(pair, method), self.kind)
+            there = not self.config.force and is_whole(path, self.kind)
             if len(results) == len(CANDIDATES) and not there:
                 write_result(path, self._best(results))
 
@@ -164,4 +164,6 @@ def settings_of(config: InterpolateConfig, align: str) -> dict[str, Any]:
     keys = ["bn", "points", "transform", "train_images", "bn_images", "test_images", "precision"]
     keys += ["align_images"] if align in ("activations", "best") else []
     keys += ["restarts"] if align in ("weights", "best") else []
+    # A line's settings are as they were before there were other paths.
+    keys += ["path", "path_epochs", "path_lr"] if config.path != "line" else []
     return {"align": align} | {key: getattr(config, key) for key in keys}

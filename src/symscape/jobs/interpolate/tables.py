@@ -94,15 +94,16 @@ def write_tables(place: Path) -> None:
         if not results:
             continue
         cells = cells_of(results)
-        rows += [row for result in results for row in _rows(folder, result)]
-        means += [row for cell in cells for row in _means(folder, cell, cell_labels(cells))]
-        points = [row for cell in cells for row in _points(cell, cell_labels(cells))]
+        rows += [row for result in results for row in rows_of(folder, result)]
+        means += [row for cell in cells for row in means_of(folder, cell, cell_labels(cells))]
+        points = [row for cell in cells for row in points_of(cell, cell_labels(cells))]
         write_rows(folder / "curves.csv", points)
     write_rows(place / "barriers.csv", rows)
     write_rows(place / "summary.csv", means)
 
 
-def _rows(folder: Path, result: PairResult) -> Iterator[Row]:
+def rows_of(folder: Path, result: PairResult) -> Iterator[Row]:
+    """Yield a row a number of a pair."""
     for split, metric, definition in numbers_of(result):
         yield {
             **_settings(folder, result),
@@ -117,7 +118,8 @@ def _rows(folder: Path, result: PairResult) -> Iterator[Row]:
         }
 
 
-def _means(folder: Path, cell: Cell, labels: dict[str, str]) -> Iterator[Row]:
+def means_of(folder: Path, cell: Cell, labels: dict[str, str]) -> Iterator[Row]:
+    """Yield a row a mean over the seed pairs of a cell."""
     for (split, metric, definition), interval in cell.barriers().items():
         yield {
             **_settings(folder, cell.results[0]),
@@ -132,7 +134,8 @@ def _means(folder: Path, cell: Cell, labels: dict[str, str]) -> Iterator[Row]:
         }
 
 
-def _points(cell: Cell, labels: dict[str, str]) -> Iterator[Row]:
+def points_of(cell: Cell, labels: dict[str, str]) -> Iterator[Row]:
+    """Yield a row a point of the mean curves of a cell."""
     first = cell.results[0]
     for split, metrics in first.curves.items():
         for metric in metrics:

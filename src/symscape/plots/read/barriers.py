@@ -35,6 +35,7 @@ class CurvePoint:
     low: float
     high: float
     count: int
+    path: str = "line"
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,14 @@ def read_pairs(path: Path) -> list[PairBarrier]:
         return table(path, (*texts, *sides, "value"), parse)
 
 
-def read_means(path: Path) -> list[MeanBarrier]:
-    """Return the rows of summary.csv."""
-    needed = ("settings", "label_a", "label_b", "split", "metric", "definition", "mean", "n")
+def read_means(path: Path, column: str = "mean") -> list[MeanBarrier]:
+    """Return the rows of summary.csv, with the means in a column."""
+    needed = ("settings", "label_a", "label_b", "split", "metric", "definition", column, "n")
     with naming(path):
-        return table(path, needed, _mean)
+        return table(path, needed, lambda cells: _mean(cells, column))
 
 
-def _mean(cells: dict[str, str]) -> MeanBarrier:
+def _mean(cells: dict[str, str], column: str) -> MeanBarrier:
     return MeanBarrier(
         settings=cells["settings"],
         a=cells["label_a"],
@@ -81,7 +82,7 @@ def _mean(cells: dict[str, str]) -> MeanBarrier:
         split=cells["split"],
         metric=cells["metric"],
         definition=cells["definition"],
-        mean=float(cells["mean"]),
+        mean=float(cells[column]),
         count=int(cells["n"]),
     )
 
@@ -103,4 +104,5 @@ def _point(cells: dict[str, str]) -> CurvePoint:
         low=float(cells["low"] or "nan"),
         high=float(cells["high"] or "nan"),
         count=int(cells["n"]),
+        path=cells.get("path", "line"),
     )

@@ -1,0 +1,1 @@
+"""Paths with a trained middle between the runs of a study, beside the lines."""

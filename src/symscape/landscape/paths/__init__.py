@@ -1,0 +1,1 @@
+"""Paths between two networks that bend where a trained point pulls them."""
