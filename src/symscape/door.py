@@ -35,6 +35,8 @@ Result = TypeVar("Result")
 LAUNCHER = "hydra.launcher."
 # Settings of a sweep, not of its jobs: they need not be written with LAUNCHER before them.
 SWEEP_KEYS = ("continue_on_failure", "jobs_per_gpu", "cpus_per_job", "address")
+# Settings below these are handed on as they are.
+FREE = ("model.arguments.",)
 # What the user wishes, read before `run_door` sets the variable for its own end.
 SHOW_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
@@ -90,7 +92,7 @@ def typed(config: DictConfig, schema: type[Config]) -> Config:
     known = set(config_keys(schema))
     for key in _dotted(OmegaConf.to_container(config)):
         # `+key=value` adds keys that the schema would drop without a word.
-        if key not in known:
+        if key not in known and not key.startswith(FREE):
             raise SymscapeError(_unknown_key(key, schema))
     result = OmegaConf.to_object(config)
     assert isinstance(result, schema)
@@ -152,8 +154,14 @@ def check_flags(words: Sequence[str]) -> None:
 
 
 def full_key(word: str) -> str:
-    """Return `key=value` with the place of the key in Hydra's config, if it belongs to a sweep."""
-    return f"{LAUNCHER}{word}" if word.partition("=")[0] in SWEEP_KEYS else word
+    """Return `key=value` with the place of the key in Hydra's config, if it belongs to a sweep.
+
+    Or with Hydra's sign for a key that may be new, if it is one of a tree that anyone may add to.
+    """
+    key = word.partition("=")[0]
+    if key.startswith(FREE):
+        return f"++{word}"
+    return f"{LAUNCHER}{word}" if key in SWEEP_KEYS else word
 
 
 def quoted(word: str) -> str:

@@ -38,7 +38,7 @@ class FilterConfig:
         self.kernel = listed("only.kernel", self.kernel, KERNELS)
         self.symmetry = listed("only.symmetry", self.symmetry, SYMMETRIES)
         self.augment = listed("only.augment", self.augment, AUGMENTATIONS)
-        self.model = listed("only.model", self.model, tuple(MODELS))
+        self.model = listed("only.model", self.model, _models(self.model))
         if self.seed is not None:
             self.seed = list(self.seed) if isinstance(self.seed, list | tuple) else [self.seed]
             if any(type(seed) is not int or seed < 0 for seed in self.seed):
@@ -91,6 +91,12 @@ def check_shard(shard: int | None, shards: int | None) -> None:
         raise ConfigError("shards", shards, f"needs shard=I; -m shard={every} makes all")
     if not 0 <= shard < shards:
         raise ConfigError("shard", shard, f"shards={shards} allows {every}")
+
+
+def _models(asked: object) -> tuple[str, ...]:
+    """Return the names of networks; of those that are not ours, all that are asked for."""
+    names = asked if isinstance(asked, list | tuple) else (asked,)
+    return (*MODELS, *(str(name) for name in names if set("/:") & set(str(name))))
 
 
 def listed(key: str, value: object, choices: tuple[str, ...]) -> list[str] | None:

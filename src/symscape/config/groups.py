@@ -23,9 +23,10 @@ class SymmetryConfig:
     parametrization: str = "tied"
     """tied: orthonormal orbit coordinates; projected: P W of a stored W; penalty: a loss term."""
     init: str = "matched"
-    """matched: the expected squared norm of a vanilla kernel; plain: a projected vanilla kernel."""
+    """matched: the expected squared norm of a vanilla kernel; plain: a projected vanilla kernel;
+    projected: the projection of what model.weights loads."""
     layers: list[str] = field(default_factory=lambda: list(LAYER_ROLES))
-    """Which convolutions obey."""
+    """Which convolutions obey; of model=network also patterns on their names: `features.*`."""
     strength: float = 1e-3
     """Weight of the penalty sum ||(I - P) K||^2; used by `parametrization=penalty` alone."""
     like: str = "rot90"
@@ -42,14 +43,13 @@ class SymmetryConfig:
     def __post_init__(self) -> None:
         check_choice("symmetry", self.name, SYMMETRIES)
         check_choice("symmetry.parametrization", self.parametrization, PARAMETRIZATIONS)
-        check_choice("symmetry.init", self.init, ("matched", "plain"))
+        check_choice("symmetry.init", self.init, ("matched", "plain", "projected"))
         check_choice("symmetry.like", self.like, GROUPS)
         check_choice("symmetry.compute", self.compute, ("auto", "direct", "fold"))
         check_number("symmetry.strength", self.strength, at_least=0)
         check_number("symmetry.seed", self.seed, at_least=0)
-        for role in self.layers:
-            check_choice("symmetry.layers", role, LAYER_ROLES)
-        self.layers = [role for role in LAYER_ROLES if role in self.layers]
+        patterns = sorted(set(self.layers) - set(LAYER_ROLES))
+        self.layers = [role for role in LAYER_ROLES if role in self.layers] + patterns
 
 
 @dataclass

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from symscape.config.data import DENSE, DataConfig
 from symscape.config.groups import (
     GROUPS,
+    LAYER_ROLES,
     NEEDS_SQUARE_KERNEL,
     OptimizerConfig,
     SchedulerConfig,
@@ -14,7 +15,7 @@ from symscape.config.groups import (
     TrainerConfig,
 )
 from symscape.config.network.lie import GroupConfig, KernelConfig, check_kernel
-from symscape.config.network.model import ON_GROUPS, ModelConfig
+from symscape.config.network.model import FOREIGN, ON_GROUPS, ModelConfig
 from symscape.config.shared import LoggerConfig, check_study
 from symscape.errors import ConfigError, check_choice, check_number
 
@@ -57,6 +58,7 @@ class TrainConfig:
         self._check_like()
         self._check_kernel()
         self._check_group()
+        self._check_network()
         if (self.data.name == DENSE[0]) != (self.model.name == DENSE[1]):
             dense = "data=shapes (a class for each pixel) and model=unet need each other"
             raise ConfigError("model", self.model.name, dense)
@@ -78,6 +80,22 @@ class TrainConfig:
                 self.model.kernel_size,
                 f"symmetry={name} needs a square kernel; hflip, vflip, hvflip, rot180 do not",
             )
+
+    def _check_network(self) -> None:
+        """Networks of others are named, and start from weights where those are to be projected."""
+        model, init = self.model, self.symmetry.init
+        if model.name != FOREIGN:
+            for role in self.symmetry.layers:
+                check_choice("symmetry.layers", role, LAYER_ROLES)
+        elif not model.network:
+            known = "torchvision/NAME, timm/NAME or package.module:function"
+            raise ConfigError("model.network", model.network, f"model=network needs {known}")
+        if init == "projected" and not model.weights:
+            needs = "needs model=network model.weights=FILE or pretrained; or matched, plain"
+            raise ConfigError("symmetry.init", init, needs)
+        if model.weights and init != "projected" and self.symmetry.name != "vanilla":
+            starts = f"model.weights={model.weights} needs projected"
+            raise ConfigError("symmetry.init", init, starts)
 
     def _check_group(self) -> None:
         """Networks on groups have no symmetric kernels, and others no group."""

@@ -26,7 +26,7 @@ def kernel_labels(network: nn.Module) -> dict[str, Labels]:
     return {
         name: module.labels
         for name, module in network.named_modules()
-        if isinstance(module, SymmetricConv2d) and module.foldable
+        if isinstance(module, SymmetricConv2d) and module.can_fold
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from symscape.layers.folding.fold import folded_conv2d
 from symscape.layers.folding.geometry import Geometry
 from symscape.layers.folding.taps import taps_last
 from symscape.layers.sampling.grid import Grid
-from symscape.layers.sampling.padding import PaddedConv2d, Padding
+from symscape.layers.sampling.padding import PaddedConv2d, padding_of
 from symscape.layers.sampling.strided import convolve
 from symscape.symmetry.groups import KernelSize, Symmetry
 
@@ -29,7 +29,8 @@ class SymmetricConv2d(nn.Module):
 
     Args:
         symmetry: ties the taps.
-        in_channels, out_channels, kernel_size, stride, padding, groups, bias: as of nn.Conv2d.
+        in_channels, out_channels, kernel_size, stride, padding, groups, bias, dilation: as of
+            nn.Conv2d.
         mode: what is beyond the border (`layers.sampling.padding`).
         grid: of the block that it belongs to.
     """
@@ -37,6 +38,8 @@ class SymmetricConv2d(nn.Module):
     orbits: Tensor
     foldable = True
     """Whether every kernel that can be stored has equal taps in each orbit."""
+    stride: KernelSize
+    padding: KernelSize | str
     compute = "direct"
     """direct: convolve with `weight`; fold: sum the inputs of each orbit first (`layers.fold`)."""
 
@@ -46,19 +49,21 @@ class SymmetricConv2d(nn.Module):
         in_channels: int,
         out_channels: int,
         kernel_size: KernelSize,
-        stride: int = 1,
-        padding: KernelSize = (0, 0),
+        stride: int | KernelSize = 1,
+        padding: KernelSize | str = (0, 0),
         groups: int = 1,
         bias: bool = False,
         mode: str = "zeros",
         grid: Grid | None = None,
+        dilation: KernelSize = (1, 1),
     ) -> None:
         super().__init__()
         self.symmetry = symmetry
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.stride = (stride, stride) if isinstance(stride, int) else stride
+        self.kernel_size, self.padding, self.dilation = kernel_size, padding, dilation
         self.groups, self.mode, self.grid = groups, mode, grid
-        self.pads = Padding(kernel_size, (stride, stride), padding, mode)
+        self.pads = padding_of(kernel_size, self.stride, padding, mode, dilation)
         self.register_buffer("orbits", symmetry.orbits(kernel_size), persistent=False)
         rows = self.orbits.view(kernel_size).tolist()
         self.labels = tuple(tuple(row) for row in rows)
@@ -90,10 +95,15 @@ class SymmetricConv2d(nn.Module):
         """The value (O, d, I) that the effective kernel has on the taps of each orbit."""
         raise NotImplementedError
 
+    @property
+    def can_fold(self) -> bool:
+        """Whether there is a fold of it: equal taps, one stride, no taps apart."""
+        return self.foldable and self.dilation == (1, 1) and self.stride[0] == self.stride[1]
+
     def geometry(self, size: KernelSize) -> Geometry:
         """Return the convolution's geometry on images of this height and width, padded."""
         seen, zeros = self.pads.left(size)
-        return Geometry(self.labels, seen, self.stride, zeros)
+        return Geometry(self.labels, seen, self.stride[0], zeros)
 
     @torch.no_grad()
     def start_from(self, kernel: Tensor, init: str) -> None:
@@ -124,11 +134,11 @@ class SymmetricConv2d(nn.Module):
         return self.pads.apply(x, self.bias, compute, self.grid)
 
     def _direct(self, x: Tensor, zeros: KernelSize, bias: Tensor | None) -> Tensor:
-        stride = (self.stride, self.stride)
-        return convolve(x, self.weight, bias, stride, zeros, (1, 1), self.groups)
+        stride, dilation = self.stride, self.dilation
+        return convolve(x, self.weight, bias, stride, zeros, dilation, self.groups)
 
     def _folded(self, x: Tensor, zeros: KernelSize, bias: Tensor | None) -> Tensor:
-        geometry = Geometry(self.labels, (x.shape[-2], x.shape[-1]), self.stride, zeros)
+        geometry = Geometry(self.labels, (x.shape[-2], x.shape[-1]), self.stride[0], zeros)
         y = folded_conv2d(x, self.orbit_values, geometry, self.groups)
         return y if bias is None else y + bias.to(y.dtype)[:, None, None]
 
@@ -153,14 +163,19 @@ def _empty_conv(conv: SymmetricConv2d) -> nn.Conv2d:
     weight = conv.weight
     # On the meta device nothing is drawn for weights that are overwritten.
     # The standard module wherever it does the same.
-    ours = (conv.mode != "zeros" and any(conv.padding)) or conv.grid is not None
-    make = partial(PaddedConv2d, mode=conv.mode, grid=conv.grid) if ours else nn.Conv2d
+    named = isinstance(conv.padding, str)
+    ours = (conv.mode != "zeros" and not named and any(conv.padding)) or conv.grid is not None
+    make: Callable[..., nn.Conv2d] = partial(PaddedConv2d, mode=conv.mode, grid=conv.grid)
+    if not ours:
+        standard: Any = conv.mode if named else "zeros"
+        make = partial(nn.Conv2d, padding_mode=standard)
     empty = make(
         conv.in_channels,
         conv.out_channels,
         conv.kernel_size,
         stride=conv.stride,
         padding=conv.padding,
+        dilation=conv.dilation,
         groups=conv.groups,
         bias=conv.bias is not None,
         device="meta",

@@ -45,19 +45,20 @@ def make_plan(
     plans = []
     for name, layer, size in _layers(network, batch[1:]):
         # There is a model of plain channels on a CPU.
-        known = device == "cpu" and layer.groups == 1 and layer.foldable
+        known = device == "cpu" and layer.groups == 1 and layer.can_fold
         sizes = (layer.in_channels, layer.out_channels, batch[0], precision)
         estimate = training_cost(layer.geometry(size), *sizes) if known else math.nan
         chosen = ("fold" if estimate < WORTH else "direct") if compute == "auto" else compute
         height, width = layer.kernel_size
+        stride = "x".join(map(str, dict.fromkeys(layer.stride)))
         plans.append(
             LayerPlan(
                 name,
-                f"{layer.in_channels} > {layer.out_channels}, {height}x{width} / {layer.stride}, "
+                f"{layer.in_channels} > {layer.out_channels}, {height}x{width} / {stride}, "
                 f"{size[0]}x{size[1]}",
                 f"{layer.dimension} of {layer.taps}",
                 estimate,
-                chosen if layer.foldable else "direct",
+                chosen if layer.can_fold else "direct",
             )
         )
     return plans

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from symscape.config.groups import SymmetryConfig
 from symscape.config.network.lie import GroupConfig, KernelConfig
-from symscape.config.network.model import AUTO, MODELS, ModelConfig
+from symscape.config.network.model import AUTO, FOREIGN, MODELS, ModelConfig
 from symscape.config.train import TrainConfig
 from symscape.layers.effective import effective_network
 from symscape.layers.factory import ConvFactory, initialise
@@ -20,9 +20,10 @@ from symscape.layers.lie.sampling import step_of
 from symscape.layers.lie.storage import restored
 from symscape.layers.sampling.thinning import Thinning
 from symscape.models.ckg import NETWORKS, ckg_network, last_size
+from symscape.models.foreign import foreign_network, make_foreign, symmetry_of
 from symscape.models.resnet import resnet
 from symscape.models.unet import unet
-from symscape.symmetry.groups import KernelSize, Symmetry
+from symscape.symmetry.groups import KernelSize
 from symscape.symmetry.plane import PlaneGrid
 
 
@@ -49,12 +50,15 @@ def build_network(
         group: of networks on groups.
         kernel: of theirs.
     """
+    if model.name == FOREIGN:
+        shape = {"in_channels": in_channels, "classes": classes}
+        return foreign_network(model, symmetry, **shape, seed=seed)
     if MODELS[model.name].builder == "ckg":
         network = _on_group(model, group, kernel, in_channels, classes, image)
         choose_compute(network, group.compute if group else "auto")
     else:
         conv = ConvFactory(
-            Symmetry(symmetry.name, symmetry.like, symmetry.seed),
+            symmetry_of(symmetry),
             symmetry.parametrization,
             tuple(symmetry.layers),
             model.padding,
@@ -72,7 +76,10 @@ def build_plain(
     image: KernelSize = (32, 32),
     group: GroupConfig | None = None,
 ) -> nn.Module:
-    """Return the uninitialised plain network that effective weights of this model fit into."""
+    """Return the plain network that effective weights of this model fit into, without them."""
+    if model.name == FOREIGN:
+        shape = {"in_channels": in_channels, "classes": classes}
+        return make_foreign(model, **shape, seed=0, fill=False).network
     if MODELS[model.name].builder == "ckg":
         # All kernels of a grid have the same effective network; this one is the cheapest to make.
         kernel = KernelConfig("nonseparable", hidden=2)

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +20,7 @@ import torch
 from torch import nn
 
 from symscape.errors import ConfigError, did_you_mean
+from symscape.models.adaptation import fill_trunk, sum_channels
 
 LIBRARIES = ("torchvision", "timm")
 
@@ -48,6 +51,8 @@ def load_network(
     pretrained: bool = False,
     seed: int = 0,
     arguments: Mapping[str, Any] | None = None,
+    classes: int | None = None,
+    channels: int | None = None,
 ) -> ZooNetwork:
     """Return a network by its name.
 
@@ -56,31 +61,48 @@ def load_network(
         pretrained: with the library's weights, which it downloads; else with random ones.
         seed: of the random weights; the random state of the process is left as it is.
         arguments: for the function that makes it.
+        classes: logits; None: as many as it has by itself. A function of the user's own is told if
+            it has a parameter `num_classes` or `classes`.
+        channels: of the images, likewise (`in_channels`, `in_chans`, `channels`).
 
     Raises:
         SymscapeError: it cannot be had; one line says why, and proposes the nearest name.
     """
     library, slash, model = name.partition("/")
-    options = dict(arguments or {})
+    if pretrained and not slash:
+        raise ConfigError("weights", "pretrained", f"{name} is no library's; give a file")
+    wish = _Wish(pretrained, dict(arguments or {}), classes, channels)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(seed)
         if ":" in name:
-            found = _own(name, options)
+            found = _own(name, wish)
         elif library not in LIBRARIES or not slash:
             raise ConfigError(
                 "network", name, "allowed are torchvision/NAME, timm/NAME, package.module:function"
             )
         else:
             makers = {"torchvision": _torchvision, "timm": _timm}
-            found = makers[library](name, model, pretrained, options)
-    if pretrained and not slash:
-        raise ConfigError("weights", "pretrained", f"{name} is no library's; give a file")
+            found = makers[library](name, model, wish)
     said = "pretrained weights" if pretrained else f"random weights (seed {seed})"
     return replace(found, weights=said, network=found.network.eval())
 
 
-def _torchvision(name: str, model: str, pretrained: bool, options: dict[str, Any]) -> ZooNetwork:
+@dataclass(frozen=True)
+class _Wish:
+    """What a network should be like."""
+
+    pretrained: bool
+    options: dict[str, Any]
+    classes: int | None
+    channels: int | None
+
+    def told(self, **names: int | None) -> dict[str, Any]:
+        """Return the options, with what is known by these names unless they say otherwise."""
+        return {key: value for key, value in names.items() if value is not None} | self.options
+
+
+def _torchvision(name: str, model: str, wish: _Wish) -> ZooNetwork:
     import torchvision
     from torchvision import models
 
@@ -88,11 +110,16 @@ def _torchvision(name: str, model: str, pretrained: bool, options: dict[str, Any
     _check_known(name, model, models.list_models(module=models) + dense, models.list_models())
     best = models.get_model_weights(model).DEFAULT
     # Else it would download the weights of a segmentation network's trunk.
-    options |= {"weights_backbone": None} if model in dense else {}
-    make: Callable[[], nn.Module] = lambda: models.get_model(  # noqa: E731
-        model, weights=best if pretrained else None, **options
-    )
-    network = _made(name, make)
+    trunk = {"weights_backbone": None} if model in dense else {}
+    make: Callable[..., nn.Module] = partial(models.get_model, model, **trunk)
+    anew = lambda: make(**wish.told(num_classes=wish.classes))  # noqa: E731
+    network = _made(name, partial(make, weights=best, **wish.options) if wish.pretrained else anew)
+    if wish.pretrained and wish.classes not in (None, len(best.meta["categories"])):
+        other = _made(name, anew)
+        fill_trunk(other, network.state_dict(), "weights=pretrained", wish.classes)
+        network = other
+    if wish.channels == 1:  # No option of theirs makes networks for grey images.
+        sum_channels(network)
     preset = best.transforms()
     # Transformers take one size alone, which other weights may not have.
     own = getattr(network, "image_size", None)
@@ -103,13 +130,14 @@ def _torchvision(name: str, model: str, pretrained: bool, options: dict[str, Any
     return ZooNetwork(name, network, "", channels_of(name, network), size, mean, std, version)
 
 
-def _timm(name: str, model: str, pretrained: bool, options: dict[str, Any]) -> ZooNetwork:
+def _timm(name: str, model: str, wish: _Wish) -> ZooNetwork:
     try:
         import timm
     except ImportError:
         raise ConfigError("network", name, "needs timm: pip install -e '.[zoo]'") from None
     _check_known(name, model.partition(".")[0], timm.list_models(), ())
-    network = _made(name, lambda: timm.create_model(model, pretrained=pretrained, **options))
+    options = wish.told(num_classes=wish.classes, in_chans=wish.channels)
+    network = _made(name, lambda: timm.create_model(model, pretrained=wish.pretrained, **options))
     about = getattr(network, "pretrained_cfg", {})
     size = tuple(about.get("input_size", ()))[1:] or None
     mean, std = (tuple(about.get(key, ())) or None for key in ("mean", "std"))
@@ -117,14 +145,24 @@ def _timm(name: str, model: str, pretrained: bool, options: dict[str, Any]) -> Z
     return ZooNetwork(name, network, "", channels_of(name, network), size, mean, std, version)
 
 
-def _own(name: str, options: dict[str, Any]) -> ZooNetwork:
+def _own(name: str, wish: _Wish) -> ZooNetwork:
     """Return what a function of the user's own makes."""
     module, _, function = name.partition(":")
     make = getattr(_module(name, module), function, None)
     if not callable(make):
         raise ConfigError("network", name, f"{module} has no function {function}")
-    network = _made(name, lambda: make(**options))
+    known = dict.fromkeys(("num_classes", "classes"), wish.classes)
+    known |= dict.fromkeys(("in_channels", "in_chans", "channels"), wish.channels)
+    asked = {key: value for key, value in known.items() if key in _parameters(make)}
+    network = _made(name, lambda: make(**wish.told(**asked)))
     return ZooNetwork(name, network, "", channels_of(name, network))
+
+
+def _parameters(make: Callable[..., Any]) -> Collection[str]:
+    try:
+        return inspect.signature(make).parameters
+    except ValueError:  # Some callables have none.
+        return ()
 
 
 def _module(name: str, module: str) -> ModuleType:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
-from symscape.errors import SymscapeError
+from symscape.errors import ConfigError, SymscapeError
 
 
 @contextmanager
@@ -41,3 +43,22 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file, all or nothing."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def file_key(key: str, path: str) -> str:
+    """Return the sha256 of a file that a setting names: which one it is, whatever its place.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        about = Path(path).stat()
+        return _sha256(path, about.st_mtime_ns, about.st_size)
+    except OSError as error:
+        raise ConfigError(key, path, f"cannot be read: {error.strerror or error}") from error
+
+
+@lru_cache  # Every job of a sweep asks.
+def _sha256(path: str, _changed: int, _size: int) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

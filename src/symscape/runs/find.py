@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,7 +158,7 @@ def constrained_network(run: Run) -> nn.Module:
 
     config = run.config
     return build_network(
-        config.model,
+        replace(config.model, weights=None),
         config.symmetry,
         **shapes_of(run.manifest.data),
         seed=0,

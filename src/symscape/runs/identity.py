@@ -16,6 +16,7 @@ from symscape.config.groups import SYMMETRIES
 from symscape.config.network.lie import LIE_GROUPS
 from symscape.config.network.model import AUTO, ON_GROUPS
 from symscape.config.train import TrainConfig
+from symscape.runs.files import file_key
 
 # What cannot change the result in intent: places, loggers, hardware.
 NOT_IDENTITY = {
@@ -37,12 +38,13 @@ SCHEDULER_READS = {
 }
 
 
-def identity(config: TrainConfig, content: str) -> dict[str, Any]:
+def identity(config: TrainConfig, content: str, weights: str = "") -> dict[str, Any]:
     """Return the settings that make a run what it is, as a tree without values at their default.
 
     Args:
         config: the run's config.
         content: the content key of its data set, which stands in place of a path.
+        weights: likewise that of the file that it starts from, if there is one.
     """
     tree: dict[str, Any] = {"data.content": content} if config.data.name == "folder" else {}
     for key in (f.name for f in fields(config)):
@@ -54,6 +56,7 @@ def identity(config: TrainConfig, content: str) -> dict[str, Any]:
             tree |= {f"{key}.{k}": v for k, v in _changed(value).items() if k not in excluded}
         elif value != getattr(TrainConfig(), key):
             tree[key] = value
+    tree |= {"model.weights": weights} if weights else {}
     return {key: value for key, value in tree.items() if _matters(key, config)}
 
 
@@ -92,8 +95,14 @@ def _reads(key: str, config: TrainConfig) -> bool:
 
 
 def config_hash(config: TrainConfig, content: str) -> str:
-    """Return eight hexadecimal digits that name the identity."""
-    canonical = json.dumps(identity(config, content), sort_keys=True)
+    """Return eight hexadecimal digits that name the identity.
+
+    Raises:
+        SymscapeError: the file of weights that it starts from cannot be read.
+    """
+    file = config.model.weights_file
+    weights = "" if file is None else file_key("model.weights", file)
+    canonical = json.dumps(identity(config, content, weights), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
@@ -137,7 +146,7 @@ def identify(config: TrainConfig, content: str) -> Identity:
     assert config.model.width != AUTO, "a width is settled before a run has a name"
     digest = config_hash(config, content)
     name = "-".join(
-        (config.data.name, config.model.name, kind(config), config.data.augment, digest)
+        (config.data.name, config.model.slug, kind(config), config.data.augment, digest)
     )
     folder = Path(config.root) / config.study / name / f"seed={config.seed}"
     return Identity(content, digest, name, config.seed, folder)

@@ -42,6 +42,8 @@ class Manifest:
     weights: dict[str, str] = field(default_factory=dict)
     """Content hash of each weights file."""
     wandb_id: str = ""
+    library: str = ""
+    """Name and version of the library that a foreign network comes from."""
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES or not isinstance(self.seed, int):

@@ -73,7 +73,7 @@ def refer(run: Run) -> RunReference:
         study=config.study,
         name=run.manifest.name,
         seed=run.manifest.seed,
-        model=config.model.name,
+        model=config.model.label,
         symmetry=kind(config),
         augment=config.data.augment,
         weights=run.manifest.weights["final"],

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from symscape.config.groups import TrainerConfig
+from symscape.config.network.model import FOREIGN
 from symscape.config.train import TrainConfig
 from symscape.errors import ConfigError
 from symscape.layers.folding.processor import OTHER, processor
@@ -93,12 +94,21 @@ def resolve_hardware(config: TrainerConfig, before: dict[str, str]) -> Hardware:
     return Hardware(accelerator, precision, f"{count}{name}", kind)
 
 
-def check_ranks(config: TrainConfig, hardware: Hardware) -> None:
-    """Raise ConfigError where several devices could not give the result of one."""
+def check_ranks(config: TrainConfig, hardware: Hardware, *, batchnorm: bool) -> None:
+    """Raise ConfigError where several devices could not give the result of one.
+
+    Args:
+        config: with how many.
+        hardware: a kind of device.
+        batchnorm: whether the network keeps statistics of batches.
+    """
     ranks = config.trainer.ranks
     if ranks > config.data.batch_size:
         raise ConfigError("data.batch_size", config.data.batch_size, f"must be >= {ranks} devices")
-    if ranks > 1 and hardware.accelerator == "cpu" and config.model.norm == "batch":
+    if ranks > 1 and hardware.accelerator == "cpu" and batchnorm:
+        if config.model.name == FOREIGN:
+            why = f"has BatchNorm, which is synchronised on GPUs only, not by {ranks} CPU processes"
+            raise ConfigError("model.network", config.model.network, why)
         raise ConfigError(
             "model.norm",
             "batch",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -57,6 +58,7 @@ class Classifier(pl.LightningModule):
         """Return the loss of a batch."""
         draw_grids(self.grids, self.seed, self.global_step)
         draw_anew(self.drawn, self.seed, self.global_step)
+        seed_layers(self.seed, self.global_step, self.global_rank)
         loss = self._cross_entropy(self.train_metric, batch)
         if (weight := self.weight(step)) != 1:
             loss = loss * weight
@@ -114,6 +116,11 @@ class Classifier(pl.LightningModule):
         )
         every_step = {"scheduler": scheduler, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": every_step}
+
+
+def seed_layers(seed: int, step: int, rank: int) -> None:
+    """Seed what layers that are not ours draw at a step, as dropout does: a resumed run repeats."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0]))
 
 
 def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:

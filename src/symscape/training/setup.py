@@ -8,6 +8,7 @@ from typing import Any
 from symscape.config.train import TrainConfig
 from symscape.data.batches import Batches
 from symscape.data.images import ImageData, ImageSet
+from symscape.models.foreign import Look
 from symscape.runs.identity import Identity
 from symscape.training.hardware import Hardware
 from symscape.training.ranks.place import Place
@@ -24,6 +25,8 @@ class Setup:
     hardware: Hardware
     place: Place = field(default_factory=Place)
     """Which of the processes that train it together this one is."""
+    look: Look | None = None
+    """What was seen of a network that is not ours."""
 
     def batches(self, images: ImageSet, **options: Any) -> Batches:
         """Return this process's part of the batches of a split; options of `Batches`."""

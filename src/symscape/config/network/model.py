@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from symscape.errors import ConfigError, check_choice, check_number
@@ -18,7 +19,7 @@ class Family:
     """What a network's name stands for."""
 
     builder: str
-    """resnet, unet, or ckg: which builder of `models.build` makes it."""
+    """resnet, unet, ckg or foreign: which builder of `models.build` makes it."""
     width: int
     """Channels of the first stage, by default."""
     kernel_size: int = 3
@@ -38,6 +39,9 @@ MODELS = {
         ("ckgresnet", "ckgcnn", "ckgallcnnc"), Family("ckg", 32, 7, tuple(range(3, 16, 2)))
     ),
 }
+FOREIGN = "network"
+"""The name that stands for anyone's network, which `model.network` names."""
+MODELS[FOREIGN] = Family("foreign", 0)
 ON_GROUPS = tuple(name for name, family in MODELS.items() if family.builder == "ckg")
 """Networks of group convolutions."""
 
@@ -72,9 +76,22 @@ class ModelConfig:
     """Taps of the filter, 2 to 5; null: 4 on even and 3 on odd maps, which are balanced."""
     pool: str = "mean"
     """How networks on groups halve their maps: mean or max."""
+    network: str | None = None
+    """Of model=network: torchvision/NAME, timm/NAME or package.module:function, which is called."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """For the function that makes it; classes and channels are known from the images."""
+    weights: str | None = None
+    """What it starts from: null: random ones; pretrained: the library's; or a .safetensors, .pt or
+    .pth file."""
 
     def __post_init__(self) -> None:
         check_choice("model", self.name, MODELS)
+        if self.name == FOREIGN:
+            self._check_foreign()
+            return
+        for key in ("network", "arguments", "weights"):
+            if getattr(self, key):
+                raise ConfigError(f"model.{key}", getattr(self, key), "needs model=network")
         family = MODELS[self.name]
         self.width = family.width if self.width is None else self.width
         self.kernel_size = family.kernel_size if self.kernel_size is None else self.kernel_size
@@ -103,6 +120,29 @@ class ModelConfig:
             raise ConfigError("model.width", self.width, one)
         if self.parameters is not None:
             check_number("model.parameters", self.parameters, at_least=1)
+
+    @property
+    def label(self) -> str:
+        """What it is called in tables: its name, or that of a network of a library or the user."""
+        return self.network or self.name if self.name == FOREIGN else self.name
+
+    @property
+    def slug(self) -> str:
+        """The same, as a part of a folder's name."""
+        return re.sub(r"[^\w.]+", "-", self.label)
+
+    @property
+    def weights_file(self) -> str | None:
+        """The file that it starts from, if it is one."""
+        return None if self.weights == "pretrained" else self.weights
+
+    def _check_foreign(self) -> None:
+        """Refuse options of our own networks, which another one has not."""
+        own = ("name", "network", "arguments", "weights")
+        for key in (each for each in fields(self) if each.name not in own):
+            if (value := getattr(self, key.name)) != key.default:
+                takes = "model=network takes arguments of its own: model.arguments"
+                raise ConfigError(f"model.{key.name}", value, takes)
 
     def _check_kernel(self, family: Family) -> None:
         size = self.kernel_size

@@ -56,7 +56,7 @@ def passes(run: Run, only: FilterConfig) -> bool:
         "group": config.group.name if on_group else "none",
         "kernel": config.kernel.name if on_group else "",
         "augment": run.config.data.augment,
-        "model": run.config.model.name,
+        "model": run.config.model.label,
         "seed": run.config.seed,
     }
     wanted = {key: getattr(only, key) for key in values}

@@ -44,6 +44,7 @@ def comparable(pairs: Sequence[tuple[Run, Run]]) -> tuple[list[tuple[Run, Run]],
 def traits(run: Run) -> dict[str, Any]:
     """Return what runs must share for their networks and images to be compared."""
     model = {f"model.{key}": value for key, value in asdict(run.config.model).items()}
+    del model["model.weights"]  # Where a run began says nothing about its architecture.
     grid = run.config.group.grid if run.config.model.name in ON_GROUPS else {}
     # How far a kernel reaches along the group decides nothing about the space that it lies in.
     group = {f"group.{key}": value for key, value in grid.items() if key != "reach"}

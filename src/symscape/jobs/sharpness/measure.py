@@ -22,7 +22,7 @@ from symscape.errors import SymscapeError
 from symscape.jobs.analysis.images import images_of, some
 from symscape.jobs.analysis.progress import Steps
 from symscape.jobs.sharpness.quantities import QUANTITIES
-from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
+from symscape.landscape.batchnorm import STATISTICS_BATCH, batch_norms, reset_statistics
 from symscape.layers.bases import Basis, kernel_bases
 from symscape.layers.folding.ties import Labels
 from symscape.runs.find import Run, constrained_network, kept_weights, load_at
@@ -72,7 +72,8 @@ class CurvatureMeasure:
                 raise SymscapeError(f"{run.folder}: data.{key} differs from the other runs'")
         last = load_at(run, "final")[1]
         names = kept_weights(run) if self.config.along == "trajectory" else ["final"]
-        points = [self._point(run, name, last, steps) for name in names]
+        constrained = constrained_network(run)
+        points = [self._point(run, name, last, steps, constrained) for name in names]
         return SharpnessResult(
             run=refer(run),
             points=points,
@@ -80,10 +81,12 @@ class CurvatureMeasure:
                 "loss": len(self.labels),
                 "statistics": min(self.config.bn_images, len(self.data.train)),
             },
-            batchnorm=BATCHNORM if run.config.model.norm == "batch" else "none",
+            batchnorm=BATCHNORM if batch_norms(constrained) else "none",
         )
 
-    def _point(self, run: Run, name: str, last: int, steps: Steps) -> dict[str, Any]:
+    def _point(
+        self, run: Run, name: str, last: int, steps: Steps, constrained: nn.Module
+    ) -> dict[str, Any]:
         """Return what is measured at one of a run's kept weights."""
         network, step = load_at(run, name)
         network = self.hardware.prepare(network)
@@ -92,7 +95,6 @@ class CurvatureMeasure:
         gradient, loss = hessian.gradient()
         if not math.isfinite(loss):
             raise SymscapeError(f"{refer(run).label}: the train loss is {loss}")
-        constrained = constrained_network(run)
         own, tied = kernel_bases(constrained), kernel_labels(constrained)
         used: list[tuple[int, float, int]] = []
         measures: list[dict[str, Any]] = []

@@ -64,7 +64,7 @@ class Kind:
 def traits_of(run: Run) -> dict[str, str]:
     """Return what a run is, in the words of its command line."""
     config = run.config
-    names = (config.data.name, config.model.name, config.data.augment, kind(config))
+    names = (config.data.name, config.model.label, config.data.augment, kind(config))
     return dict(zip(TRAITS, names, strict=True))
 
 
@@ -90,7 +90,7 @@ def kinds_of(runs: Sequence[Run]) -> list[Kind]:
 
 def _others(run: Run) -> dict[str, str]:
     """Return the settings that are not at their defaults, traits apart."""
-    known = {"data.name", "model.name", "data.augment", "symmetry.name"}
+    known = {"data.name", "model.name", "model.network", "data.augment", "symmetry.name"}
     known |= {"group.name", "kernel.name"}  # The symmetry names both.
     tree = identity(run.config, run.manifest.data.get("content", ""))
     return {key: str(value)[:16] for key, value in tree.items() if key not in known}

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from symscape.config.network.model import ON_GROUPS
+from symscape.config.network.model import FOREIGN, ON_GROUPS
 from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError
 from symscape.jobs.console import console, log, logged_to, show_config
@@ -82,19 +82,26 @@ def train_run(config: TrainConfig, identity: Identity, together: Together = _alo
 def _checked(config: TrainConfig, identity: Identity, before: Manifest | None) -> Setup:
     """Return what is trained with; all that a user can get wrong shows before a trace on disk."""
     from symscape.data.load import load_data
-    from symscape.models.build import check_images
+    from symscape.models.build import check_images, shapes_of
+    from symscape.models.foreign import look_at
     from symscape.training.hardware import check_ranks, resolve_hardware
     from symscape.training.setup import Setup
 
     hardware = resolve_hardware(config.trainer, before.resolved if before else {})
-    check_ranks(config, hardware)
+    foreign = config.model.name == FOREIGN
+    if not foreign:
+        check_ranks(config, hardware, batchnorm=config.model.norm == "batch")
     data = load_data(config.data, identity.content)
     check_images(config.model, (data.train.images.shape[2], data.train.images.shape[3]))
     if before and before.data and before.data["content"] != data.content:
         raise SymscapeError(
             f"{identity.folder}: it began with other images; force=true trains anew"
         )
-    return Setup(config, identity, data, hardware)
+    if not foreign:
+        return Setup(config, identity, data, hardware)
+    look = look_at(config.model, config.symmetry, **shapes_of(data.describe()))
+    check_ranks(config, hardware, batchnorm=look.batchnorm)
+    return Setup(config, identity, data, hardware, look=look)
 
 
 def _begun(setup: Setup, before: Manifest | None) -> Manifest:
@@ -106,6 +113,7 @@ def _begun(setup: Setup, before: Manifest | None) -> Manifest:
     manifest = before or Manifest(**identity.metadata, wandb_id=secrets.token_hex(4))
     manifest.begin(setup.hardware.as_dict())
     manifest.data = setup.data.describe()
+    manifest.library = setup.look.library if setup.look else ""
     write_config(folder, setup.config)
     write_manifest(folder, manifest)  # What makes the folder a run comes last.
     return manifest
@@ -117,6 +125,8 @@ def _introduce(setup: Setup, *, resumed: bool) -> None:
     log.info(f"{'resuming' if resumed else 'training'} in {identity.folder}")
     images = f"{len(setup.data.train):,} training images"
     log.info(f"{images} on {hardware.name}, {hardware.precision}")
+    for line in setup.look.lines if setup.look else ():
+        log.info(line)
     if setup.config.model.name in ON_GROUPS:
         log.info(setup.config.group.exact())
 

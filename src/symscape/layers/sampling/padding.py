@@ -8,7 +8,7 @@ the number of those that meet the map; the bias is not scaled.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +33,8 @@ class Padding:
     amounts: KernelSize
     mode: str = "zeros"
     dilation: KernelSize = (1, 1)
+    more: KernelSize = (0, 0)
+    """Rows below and columns on the right beyond these: padding "same" of even windows."""
 
     @property
     def window(self) -> KernelSize:
@@ -45,23 +47,33 @@ class Padding:
     def spare(self, size: KernelSize) -> KernelSize:
         """Return the rows and columns, padding included, that no window reads."""
         rows, columns = (
-            (n + 2 * p - k) % s
-            for n, p, k, s in zip(size, self.amounts, self.window, self.stride, strict=True)
+            (n + 2 * p + m - k) % s
+            for n, p, m, k, s in zip(
+                size, self.amounts, self.more, self.window, self.stride, strict=True
+            )
         )
         return rows, columns
 
+    @property
+    def before(self) -> bool:
+        """Whether the map is padded before it is convolved, rather than by the convolution."""
+        copies = self.mode not in ("zeros", "partial") and any(self.amounts)
+        return copies or any(self.more)
+
     def left(self, size: KernelSize) -> tuple[KernelSize, KernelSize]:
         """Return what the convolution sees of a map: its size, and the zeros around it."""
-        if self.mode in ("zeros", "partial") or not any(self.amounts):
+        if not self.before:
             return size, self.amounts
-        rows, columns = (n + 2 * p for n, p in zip(size, self.amounts, strict=True))
+        rows, columns = (
+            n + 2 * p + m for n, p, m in zip(size, self.amounts, self.more, strict=True)
+        )
         return (rows, columns), (0, 0)
 
     def apply(
         self, x: Tensor, bias: Tensor | None, convolve: Convolve, grid: Grid | None
     ) -> Tensor:
         """Return the convolution of x (N, C, H, W), padded, on the grid that was drawn."""
-        if self.mode == "zeros" and grid is None:
+        if self.mode == "zeros" and grid is None and not self.before:
             return convolve(x, self.amounts, bias)
         size = (x.shape[-2], x.shape[-1])
         spare = self.spare(size)
@@ -80,13 +92,32 @@ class Padding:
     ) -> tuple[Tensor, KernelSize]:
         """Return the map without the rows that this grid leaves out, and the zeros to add."""
         (top, left), (rows, columns) = self.amounts, starts
-        if self.mode in ("zeros", "partial") or not any(self.amounts):
+        if not self.before:
             if not any(starts):
                 return x, self.amounts
             bottom, right = (p - u + r for p, u, r in zip(self.amounts, spare, starts, strict=True))
             return functional.pad(x, (left - columns, right, top - rows, bottom)), (0, 0)
-        x = functional.pad(x, (left, left, top, top), self.mode)
+        down, aside = self.more
+        mode = "constant" if self.mode == "zeros" else self.mode
+        x = functional.pad(x, (left, left + aside, top, top + down), mode)
         return x[..., rows:, columns:], (0, 0)
+
+
+def padding_of(
+    kernel_size: KernelSize,
+    stride: KernelSize,
+    padding: KernelSize | str,
+    mode: str = "zeros",
+    dilation: KernelSize = (1, 1),
+) -> Padding:
+    """Return how an nn.Conv2d with these arguments pads; `padding` may be "same" or "valid"."""
+    if not isinstance(padding, str):
+        return Padding(kernel_size, stride, padding, mode, dilation)
+    none = Padding(kernel_size, stride, (0, 0), mode, dilation)
+    if padding == "valid":
+        return none
+    (rows, columns) = (w - 1 for w in none.window)
+    return replace(none, amounts=(rows // 2, columns // 2), more=(rows % 2, columns % 2))
 
 
 @lru_cache(maxsize=128)

@@ -44,7 +44,7 @@ def _wandb(config: TrainConfig, manifest: Manifest, folder: Path) -> Logger:
     import wandb
     from lightning.pytorch.loggers import WandbLogger
 
-    symmetry, model, data = kind(config), config.model.name, config.data.name
+    symmetry, model, data = kind(config), config.model.label, config.data.name
     try:
         logger = WandbLogger(
             name=f"seed={config.seed}",
