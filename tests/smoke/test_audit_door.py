@@ -6,6 +6,7 @@ import torch
 from symscape.runs.find import find_runs
 from tests.jobs.study import copy_of
 from tests.smoke.door import call
+from tests.smoke.forked import forked
 
 OWN = """
 import torch
@@ -45,7 +46,7 @@ def place(study, tmp_path_factory):
 
 @pytest.mark.parametrize("words", BAD)
 def test_bad_input_is_one_line(place, words):
-    result = call(place, "audit", *words.split())
+    result = forked(place, "audit", *words.split())
     assert result.returncode == 1, result.stdout
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr

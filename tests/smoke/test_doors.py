@@ -25,6 +25,7 @@ from symscape.door import quoted, register_schemas, typed
 from symscape.errors import ConfigError
 from symscape.runs.identity import identify
 from tests.smoke.door import ROOT, TINY, call
+from tests.smoke.forked import forked
 
 DOORS = sorted(p.stem for p in ROOT.glob("*.py"))
 ON_GROUPS = ("turned", "lie_fast", "lie_paper")
@@ -143,7 +144,7 @@ def test_every_experiment_trains(tmp_path, name):
     """On digits in place of data that must be downloaded, narrow and short."""
     small = [w for w in TINY if w != "model=resnet20"]
     own = ["data=digits_rot"] if name in ON_GROUPS else ["symmetry=hvflip"]
-    result = call(tmp_path, "train", f"experiment={name}", *small, *own)
+    result = forked(tmp_path, "train", f"experiment={name}", *small, *own)
     assert result.returncode == 0, result.stderr
     assert "test accuracy" in result.stdout
 
