@@ -1,4 +1,4 @@
-# make quickstart   install, train two networks on digits; a barrier, sharpness, an audit
+# make quickstart   install, train two networks on digits; a barrier, sharpness, an audit, a report
 # make test         install, run the tests
 # make docs         the pages of docs/ as a site, build/site/index.html
 # make check        lint, format, types, pages, all tests; .ci/run leaves the longest out
@@ -20,6 +20,7 @@ quickstart: $(VENV)/.installed
 	@$(BIN)/python sharpness.py study=quickstart images=256 k=1 quantities=eigenvalues
 	@$(BIN)/python audit.py study=quickstart images=200 shifts=1
 	@$(BIN)/python summary.py study=quickstart
+	@$(BIN)/python report.py study=quickstart
 
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --durations=12

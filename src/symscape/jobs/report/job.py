@@ -16,6 +16,7 @@ from symscape.jobs.console import console
 from symscape.jobs.report.groups import Subject
 from symscape.jobs.report.observations import Study
 from symscape.jobs.report.page import page_of
+from symscape.jobs.report.tables import least_runs
 from symscape.jobs.report.verdicts import Decision, decisions_of, headline
 from symscape.jobs.summary.means import summarised
 from symscape.plots.page.render import render
@@ -76,6 +77,5 @@ def _verdicts(decisions: Sequence[Decision]) -> Table:
         own = [decision for decision in decisions if decision.name == name]
         said = headline(own)
         agree = f"{sum(each.claim.verdict == said for each in own)}/{len(own)}"
-        n = min(each.claim.n for each in own)
-        table.add_row(name, said, agree, str(n), own[0].claim.text)
+        table.add_row(name, said, agree, str(least_runs(own)), own[0].claim.text)
     return table

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from symscape.jobs.report.commands import call, command_of
+from symscape.jobs.report.commands import call, training_of
+from symscape.jobs.report.measured import measured
 from symscape.jobs.report.observations import Study
+from symscape.jobs.report.series import Places, depth, training
 from symscape.jobs.report.tables import (
     claims_table,
     kinds_table,
     labels_of,
-    means_table,
     runs_table,
     verdict_table,
 )
 from symscape.jobs.report.verdicts import Decision
 from symscape.jobs.summary.means import Kind
-from symscape.plots.page.parts import Missing, Page, Section, Source, Table
+from symscape.plots.page.lines import Axes, lines
+from symscape.plots.page.look import colour_of
+from symscape.plots.page.parts import Missing, Page, Section, Source
 from symscape.runs.manifest import now, package_versions
 
 
@@ -25,19 +28,13 @@ def page_of(study: Study, kinds: Sequence[Kind], decisions: Sequence[Decision]) 
     """Return the page of a study."""
     place = study.place
     labels = labels_of(kinds)
-    sections = [
-        _verdicts(place, decisions),
-        _trained(place, kinds, labels),
-        _barriers(place),
-        _trajectories(place),
-        _curvature(place),
-        _audit(place),
-    ]
+    places = {kind.name: (labels[kind.name], i) for i, kind in enumerate(kinds)}
+    sections = [_verdicts(place, decisions), _trained(place, kinds, places)]
     return Page(
         title=f"Study {place.name}",
         about=list(_about(kinds)),
-        kinds=[],
-        sections=[s for s in sections if s is not None and (s.tables or s.pictures)],
+        kinds=[(label, colour_of(i)) for label, i in places.values()],
+        sections=[*(s for s in sections if s is not None), *measured(study, places)],
         missing=list(_missing(place)),
     )
 
@@ -58,59 +55,42 @@ def _verdicts(place: Path, decisions: Sequence[Decision]) -> Section | None:
     return Section("verdicts", "Verdicts", tables=tables)
 
 
-def _trained(place: Path, kinds: Sequence[Kind], labels: Mapping[str, str]) -> Section:
+CURVES = {
+    "train/loss": ("Train loss", "train loss (nats)"),
+    "val/loss": ("Validation loss", "validation loss (nats)"),
+    "train/accuracy": ("Train accuracy", "train accuracy"),
+    "val/accuracy": ("Validation accuracy", "validation accuracy"),
+}
+
+
+def _trained(place: Path, kinds: Sequence[Kind], places: Places) -> Section:
+    labels = {name: label for name, (label, _) in places.items()}
     tables = (kinds_table(place, kinds, labels), runs_table(place, kinds, labels))
-    return Section("trained", "What was trained", tables=tables)
+    curves = training(kinds, places)
+    source = _of_runs("metrics.csv", kinds)
+    pictures = [
+        lines(title, curves[metric], _epochs(y, metric), source)
+        for metric, (title, y) in CURVES.items()
+        if metric in curves
+    ]
+    if layers := depth(kinds, places):
+        axes = Axes("depth of the layer", "S (1: exact symmetry)", magnitude=False, whole=True)
+        source = _of_runs("symmetry.csv", kinds)
+        pictures.append(lines("Symmetry of kernels at the end", layers, axes, source))
+    text = (
+        "Lines and points: means over runs; bands and bars: 95 % intervals. "
+        "The command of each run is in the table of all runs."
+    )
+    return Section("trained", "What was trained", text, tables, pictures)
 
 
-def _barriers(place: Path) -> Section | None:
-    path = place / "interpolate" / "summary.csv"
-    if not path.exists():
-        return None
-    tables = []
-    for folder in sorted(p.parent for p in path.parent.glob("*/curves.csv")):
-        table = means_table(
-            f"Barriers, {folder.name}: loss in nats",
-            path,
-            _source(place, path, command_of("interpolate", place, folder)),
-            ("label_a", "label_b", "split", "definition"),
-            {"settings": folder.name, "metric": "loss"},
-        )
-        tables.append(table)
-    return Section("barriers", "Barriers", tables=_there(tables))
+def _epochs(y: str, metric: str) -> Axes:
+    return Axes("epoch", y, magnitude="loss" in metric, whole=True)
 
 
-def _trajectories(place: Path) -> Section:
-    tables = []
-    for path in sorted(place.glob("interpolate/trajectory-*/summary.csv")):
-        source = _source(place, path, command_of("interpolate", place, path.parent))
-        tables.append(means_table("Paths of training", path, source, ("label", "number")))
-    return Section("trajectories", "Paths of training", tables=_there(tables))
-
-
-def _curvature(place: Path) -> Section:
-    tables = []
-    keys = ("label", "subspace", "scaling", "quantity")
-    for path in sorted(place.glob("sharpness/runs-*/summary.csv")):
-        source = _source(place, path, command_of("sharpness", place, path.parent))
-        tables.append(means_table("Curvature at the end of training", path, source, keys))
-    return Section("curvature", "Curvature", tables=_there(tables))
-
-
-def _audit(place: Path) -> Section:
-    tables = []
-    for path in sorted(place.glob("audit/*/summary.csv")):
-        source = _source(place, path, command_of("audit", place, path.parent))
-        tables.append(means_table("Audit", path, source, ("label", "quantity")))
-    return Section("audit", "Audit", tables=_there(tables))
-
-
-def _there(tables: Sequence[Table | None]) -> list[Table]:
-    return [table for table in tables if table is not None]
-
-
-def _source(place: Path, path: Path, command: str) -> Source:
-    return Source(path.relative_to(place).as_posix(), command)
+def _of_runs(name: str, kinds: Sequence[Kind]) -> Source:
+    """Return the files of all runs, which the command of the first one stands for."""
+    return Source(f"*/seed=*/{name}", training_of(kinds[0].runs[0]), "./")
 
 
 def _missing(place: Path) -> Iterator[Missing]:

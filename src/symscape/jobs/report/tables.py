@@ -22,6 +22,7 @@ FIGURES = {
     "S": "symmetry/layer/total",
     "free parameters": "free_parameters",
 }
+HEADS = {"label": "runs", "label_a": "a", "label_b": "b"}
 MOST_ROWS = 2_000
 """Rows of one table; a longer one is left to its file."""
 
@@ -63,9 +64,8 @@ def verdict_table(place: Path, decisions: Sequence[Decision]) -> Table:
     """Return a row a claim and definition."""
     rows = [
         [
-            Cell(each.name),
-            Cell(each.claim.text + (f" ({each.about})" if each.about else "")),
-            Cell(f"{each.claim.quantity}: {each.definition}", link=_link(place, each.file)),
+            Cell(each.name, title=each.claim.text),
+            Cell(_by(each), link=_link(place, each.file)),
             shown(_interval(each)),
             count(each.claim.n),
             Cell(each.claim.verdict, mark=each.claim.verdict),
@@ -73,7 +73,7 @@ def verdict_table(place: Path, decisions: Sequence[Decision]) -> Table:
         ]
         for each in decisions
     ]
-    head = ("claim", "says", "by", "change a step [95 %]", "n", "verdict", "what would decide it")
+    head = ("claim", "by", "change a step [95 %]", "n", "verdict", "what would decide it")
     note = (
         "Change from a group of runs to the next in the order of the claim (cfg/report.yaml); n: "
         "runs of the smallest kind. Of pairs the interval comes from drawing runs, of runs it is "
@@ -81,6 +81,12 @@ def verdict_table(place: Path, decisions: Sequence[Decision]) -> Table:
     )
     source = Source("verdicts.csv", call("report", place))
     return Table("Verdicts by definition", head, rows, source, note)
+
+
+def _by(decision: Decision) -> str:
+    """Return the number that decides, and of which runs where there are several sets."""
+    about = f" ({decision.about})" if decision.about else ""
+    return f"{decision.claim.quantity}: {decision.definition}{about}"
 
 
 def claims_table(place: Path, decisions: Sequence[Decision]) -> Table:
@@ -91,13 +97,18 @@ def claims_table(place: Path, decisions: Sequence[Decision]) -> Table:
         said = headline(own)
         agree = sum(each.claim.verdict == said for each in own)
         about = f"{agree} of {len(own)} definitions"
-        n = min(each.claim.n for each in own)
+        n = least_runs(own)
         mark = Cell(said, mark=said)
         rows.append([Cell(name), Cell(own[0].claim.text), mark, Cell(about), count(n)])
     head = ("claim", "says", "verdict", "agree", "n")
     note = "Supported or contradicted where every definition says so, else undecided."
     source = Source("verdicts.csv", call("report", place))
     return Table("Claims", head, rows, source, note)
+
+
+def least_runs(decisions: Sequence[Decision]) -> int:
+    """Return the smallest n of those that were measured; 0 where none was."""
+    return min((each.claim.n for each in decisions if each.claim.n), default=0)
 
 
 def _interval(decision: Decision) -> Interval:
@@ -159,7 +170,7 @@ def means_table(
     source: Source,
     keys: Sequence[str],
     of: Mapping[str, str] | None = None,
-    note: str = "",
+    labels: Mapping[str, tuple[str, int]] | None = None,
 ) -> Table | None:
     """Return the means that an analysis wrote as a table; None where none is kept or too many are.
 
@@ -169,15 +180,43 @@ def means_table(
         source: of the numbers.
         keys: the columns that say what a mean is of.
         of: the rows that have these values.
-        note: what to know of it.
+        labels: what to call kinds of runs, by name.
     """
     with naming(path), path.open(encoding="utf-8", newline="") as file:
         given = (of or {}).items()
         wanted = [row for row in csv.DictReader(file) if all(row[k] == v for k, v in given)]
-        rows = [[*(Cell(row[key]) for key in keys), *_mean(row)] for row in wanted]
+        rows = [
+            [*(Cell(_called(row, key, labels or {})) for key in keys), *_mean(row)]
+            for row in wanted
+        ]
     if not 0 < len(rows) <= MOST_ROWS:
         return None
-    return Table(title, (*keys, "mean [95 %]", "n"), rows, source, note, folded=len(rows) > 30)
+    names = [HEADS.get(key, key) for key in keys]
+    return Table(title, (*names, "mean [95 %]", "n"), rows, source, folded=len(rows) > 30)
+
+
+def _called(row: Row, key: str, labels: Mapping[str, tuple[str, int]]) -> str:
+    """Return a cell; what a table calls a kind by is what the page calls it by."""
+    name = row.get(key.replace("label", "name"), "")
+    return labels[name][0] if key.startswith("label") and name in labels else row[key]
+
+
+def claims_of_audit(path: Path, source: Source) -> Table | None:
+    """Return the claims that an audit decided."""
+    with naming(path), path.open(encoding="utf-8", newline="") as file:
+        rows = [
+            [
+                Cell(row["text"]),
+                Cell(row["quantity"]),
+                _mean({**row, "mean": row["value"]})[0],
+                count(int(row["n"])),
+                Cell(row["verdict"], mark=row["verdict"]),
+                Cell(row["note"]),
+            ]
+            for row in csv.DictReader(file)
+        ]
+    head = ("claim", "quantity", "value [95 %]", "n", "verdict", "note")
+    return Table("Claims about symmetry and padding", head, rows, source) if rows else None
 
 
 def _mean(row: Row) -> list[Cell]:

@@ -69,7 +69,7 @@ def _decisions(study: Study, claim: ClaimConfig) -> Iterator[Decision]:
         return
     numbers = observed(study, claim)
     if not numbers:
-        yield _undecided(claim, "not measured", "measuring it", command_for(study, claim))
+        yield _undecided(claim, "not measured", command := command_for(study, claim), command)
     for stratum, each in product(whole, numbers):
         yield _decision(claim, stratum, each)
     if claim.quantity == "barrier" and numbers:
@@ -84,7 +84,7 @@ def _aligned_otherwise(
         if not any(each.definition.endswith(f"align={align}") for each in numbers):
             command = command_for(study, _with_align(claim, align))
             said = f"{', '.join(claim.definition)}, align={align}"
-            yield _undecided(claim, "not measured", "measuring it", command, said)
+            yield _undecided(claim, "not measured", command, command, said)
 
 
 def _with_align(claim: ClaimConfig, align: str) -> ClaimConfig:

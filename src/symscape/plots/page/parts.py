@@ -13,6 +13,8 @@ class Source:
 
     file: str
     command: str
+    link: str = ""
+    """Where `file` leads to, if it is a pattern of many."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,11 @@ class MeanBarrier:
     definition: str
     mean: float
     count: int
+    low: float = math.nan
+    high: float = math.nan
+    """nan: one pair has no interval."""
+    name_a: str = ""
+    name_b: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,10 @@ def _mean(cells: dict[str, str], column: str) -> MeanBarrier:
         definition=cells["definition"],
         mean=float(cells[column]),
         count=int(cells["n"]),
+        low=float(cells.get("low") or "nan"),
+        high=float(cells.get("high") or "nan"),
+        name_a=cells.get("name_a", ""),
+        name_b=cells.get("name_b", ""),
     )
 
 

@@ -113,6 +113,19 @@ def read_symmetry(path: Path) -> list[Measurement]:
         return table(path, _SYMMETRY, _symmetry_row)
 
 
+def read_final_symmetry(path: Path) -> list[Measurement]:
+    """Return the rows of the last epoch of symmetry.csv: 100 epochs of 20 layers are 30,000."""
+    with naming(path):
+        head, *rows = path.read_text(encoding="utf-8").splitlines()
+        if not rows:
+            raise ValueError("it has no rows")
+        epoch = rows[-1].partition(",")[0]
+        first = len(rows)
+        while first and rows[first - 1].partition(",")[0] == epoch:
+            first -= 1
+        return [_symmetry_row(cells) for cells in csv.DictReader([head, *rows[first:]])]
+
+
 def _symmetry_row(cells: dict[str, str]) -> Measurement:
     low, mean, high = (float(cells.get(key) or "nan") for key in _NULL)
     return Measurement(
