@@ -1,5 +1,8 @@
 """How symmetric networks are: `python audit.py network=torchvision/resnet18`."""
 
+import symscape.early  # noqa: F401
+
+# isort: split
 import hydra
 from omegaconf import DictConfig
 

@@ -1,5 +1,8 @@
 """Barriers between runs: `python interpolate.py study=kernels align=activations`."""
 
+import symscape.early  # noqa: F401
+
+# isort: split
 import hydra
 from omegaconf import DictConfig
 

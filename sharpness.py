@@ -1,5 +1,8 @@
 """Curvature of trained networks: `python sharpness.py study=kernels`."""
 
+import symscape.early  # noqa: F401
+
+# isort: split
 import hydra
 from omegaconf import DictConfig
 

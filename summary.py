@@ -1,5 +1,8 @@
 """Show the runs of a study as a table: `python summary.py study=quickstart`."""
 
+import symscape.early  # noqa: F401
+
+# isort: split
 import hydra
 from omegaconf import DictConfig
 

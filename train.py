@@ -1,5 +1,8 @@
 """Train a network: `python train.py symmetry=rot90 data.augment=true`."""
 
+import symscape.early  # noqa: F401
+
+# isort: split
 import hydra
 from omegaconf import DictConfig
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,16 @@ def test_equivariance_is_readable(readable: Readable, name: str) -> None:
     assert ("angle or scale of the group's grid: up to sampling" in texts) == (
         name != "nothing"
     ) * (name != "turns and flips")
+
+
+def test_it_says_of_how_many_images(readable: Readable) -> None:
+    few = [replace(row, images=32 if row.kind == "layer" else 143) for row in ROWS["turns"]]
+    texts = readable(equivariance(few, RUN))
+    assert "Accuracy of 143 images (mean 90.0 %)" in texts
+    assert "Displacement of the logits of 143 images" in texts
+    assert any("maps of 32 images" in text for text in texts)
+    older = readable(equivariance(ROWS["turns"], RUN))
+    assert "Accuracy (mean 90.0 %)" in older
 
 
 def test_values_are_drawn_where_they_were_measured() -> None:

@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from symscape.errors import SymscapeError
 from symscape.models.weights import fill_network
 from symscape.runs.configs import read_config, write_config
 from symscape.runs.files import replacing, write_text
-from symscape.runs.find import find_runs, open_run
+from symscape.runs.find import find_runs, open_run, read_figures
 from symscape.runs.lock import is_locked, locked
 from symscape.runs.manifest import Manifest, read_manifest, write_manifest
 from symscape.runs.tables import append_rows, keep_epochs
@@ -208,6 +210,15 @@ def test_a_foreign_config_is_refused(tmp_path, text):
     one_line(error, path)
 
 
+def test_figures_of_earlier_versions_have_their_name_of_today(tmp_path):
+    (tmp_path / "metrics.json").write_text('{"turned/change": 0.5, "change/rot90": 0.1}')
+    assert read_figures(tmp_path) == {"turned/displacement": 0.5, "change/rot90": 0.1}
+    (tmp_path / "metrics.json").write_text("[1]")
+    with pytest.raises(SymscapeError) as error:
+        read_figures(tmp_path)
+    one_line(error, tmp_path / "metrics.json")
+
+
 def hold(folder: Path, ready, die: bool) -> None:
     with locked(folder):
         ready.set()
@@ -237,6 +248,37 @@ def test_a_lock_excludes_others_until_its_holder_dies(tmp_path, die):
     with locked(folder):
         assert is_locked(folder)
     assert not is_locked(folder)
+
+
+def test_a_lock_of_nothing_leaves_no_trace(tmp_path):
+    with pytest.raises(ValueError, match="no data"), locked(tmp_path / "study" / "a" / "seed=0"):
+        raise ValueError("no data")
+    assert list(tmp_path.iterdir()) == []
+    with locked(tmp_path / "study" / "a" / "seed=0"):
+        (tmp_path / "study" / "other").mkdir()
+    assert [p.name for p in (tmp_path / "study").iterdir()] == ["other"]
+    with locked(tmp_path / "study" / "seed=0"):
+        (tmp_path / "study" / "seed=0").mkdir()
+    assert (tmp_path / "study" / ".seed=0.lock").exists()
+
+
+def count_up(folder: Path, times: int) -> None:
+    """Add to a number in a file, which two at once would do wrongly."""
+    tally = folder.parent / "tally"
+    for _ in range(times):
+        with locked(folder, wait=30):
+            value = int(tally.read_text() or 0)
+            time.sleep(0.001)
+            tally.write_text(str(value + 1))
+
+
+def test_a_lock_whose_file_is_removed_excludes_those_who_wait_for_it(tmp_path):
+    (tmp_path / "tally").write_text("0")
+    with ThreadPoolExecutor() as pool:  # A lock excludes other handles, of one process too.
+        for done in [pool.submit(count_up, tmp_path / "x", 40) for _ in range(3)]:
+            done.result()
+    assert (tmp_path / "tally").read_text() == "120"
+    assert [p.name for p in tmp_path.iterdir()] == ["tally"]
 
 
 def test_tables_grow_and_shrink(tmp_path):

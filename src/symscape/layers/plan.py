@@ -1,4 +1,8 @@
-"""Which symmetric convolutions of a network fold (`layers.fold`), by what that costs."""
+"""How the convolutions of a network compute.
+
+Of symmetric ones, which fold (`layers.fold`), by what that costs; of those on a group, which apply
+their kernel factor after factor.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,9 @@ import torch
 from torch import nn
 
 from symscape.layers.conv import SymmetricConv2d
+from symscape.layers.effective import CONSTRAINED
 from symscape.layers.folding.costs import WORTH, training_cost
+from symscape.layers.lie.conv import GroupConv2d
 from symscape.symmetry.groups import KernelSize
 
 
@@ -87,12 +93,28 @@ def _layers(
     return found
 
 
+def group_plan(network: nn.Module) -> dict[str, str]:
+    """Return how each convolution on a group computes as it is: expanded or passes."""
+    return {
+        name: "passes" if layer.passes else "expanded"
+        for name, layer in network.named_modules()
+        if isinstance(layer, GroupConv2d)
+    }
+
+
 def apply_plan(network: nn.Module, compute: Mapping[str, str]) -> None:
-    """Set how the symmetric convolutions compute, by name; those not named stay direct.
+    """Set how the convolutions compute, by name; those not named stay as they are.
 
     Raises:
-        KeyError: a name is none of the network's symmetric convolutions.
+        KeyError: a name is none of the network's constrained convolutions.
+        ValueError: a kernel has no factors to pass through one after another.
     """
-    layers = {n: m for n, m in network.named_modules() if isinstance(m, SymmetricConv2d)}
+    layers = {n: m for n, m in network.named_modules() if isinstance(m, CONSTRAINED)}
     for name, chosen in compute.items():
-        layers[name].compute = chosen
+        layer = layers[name]
+        if isinstance(layer, SymmetricConv2d):
+            layer.compute = chosen
+        elif chosen == "passes" and not layer.passable:
+            raise ValueError(f"{name}: its kernel is no product of factors")
+        else:
+            layer.passes = chosen == "passes"

@@ -11,11 +11,11 @@ from symscape.config.groups import SymmetryConfig
 from symscape.config.network.lie import GroupConfig, KernelConfig
 from symscape.config.network.model import AUTO, FOREIGN, MODELS, ModelConfig
 from symscape.config.train import TrainConfig
+from symscape.errors import ConfigError
 from symscape.layers.effective import effective_network
 from symscape.layers.factory import ConvFactory, initialise
 from symscape.layers.lie.conv import GroupConv2d
 from symscape.layers.lie.kernel import KernelSpec
-from symscape.layers.lie.passes import WITH_PASSES
 from symscape.layers.lie.sampling import step_of
 from symscape.layers.lie.storage import restored
 from symscape.layers.sampling.thinning import Thinning
@@ -94,6 +94,23 @@ def check_images(model: ModelConfig, image: KernelSize) -> None:
         last_size(image, model.kernel_size, NETWORKS[model.name].pools)
 
 
+def check_batches(config: TrainConfig, images: int) -> None:
+    """Raise ConfigError where a network on a group would train on a batch of one image.
+
+    Args:
+        config: of the run.
+        images: of its training part.
+    """
+    network = NETWORKS.get(config.model.name)
+    if network is None or not network.normed_head:
+        return
+    size, limit = config.data.batch_size, config.trainer.limit_train_batches
+    whole, rest = divmod(images, size)
+    if size == 1 or (rest == 1 and (limit is None or limit > whole)):
+        why = f"of {images} images the last batch has one, which has no statistics to normalise by"
+        raise ConfigError("data.batch_size", size, "must be > 1" if size == 1 else why)
+
+
 def plain_state(config: TrainConfig, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Return the effective network's state dict, given what is stored of it."""
     if MODELS[config.model.name].builder == "ckg":
@@ -111,8 +128,7 @@ def choose_compute(network: nn.Module, compute: str) -> None:
     """Set how the group convolutions compute: `auto` leaves each what it has chosen."""
     for layer in network.modules():
         if isinstance(layer, GroupConv2d) and compute != "auto":
-            able = layer.kernel.spec.name in WITH_PASSES and not layer.kernel.lift
-            layer.passes = compute == "passes" and able
+            layer.passes = compute == "passes" and layer.passable
 
 
 def group_grid(group: GroupConfig) -> PlaneGrid:

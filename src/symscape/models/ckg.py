@@ -29,6 +29,8 @@ class CKGNetwork(nn.Module):
     turn: Turn
     pools = 2
     """How often it halves its maps."""
+    normed_head = True
+    """Whether its head normalises a number an image, which one image has no statistics of."""
 
 
 class CKGResNet(CKGNetwork):
@@ -96,6 +98,8 @@ class CKGAllCNNC(CKGNetwork):
     layer of all; the last of them, and the one that gives the classes, pointwise. The maximum over
     group and pixels are the logits.
     """
+
+    normed_head = False
 
     def __init__(
         self, parts: Parts, width: int, in_channels: int, classes: int, image: KernelSize

@@ -21,7 +21,7 @@ PANELS = {
     "change/vflip": "change under vflip (%)",
     "change/rot90": "change under 90° (%)",
     "turned/accuracy": "turned: accuracy (%)",
-    "turned/change": "turned: change (1: other image)",
+    "turned/displacement": "turned: displacement (1: other image)",
 }
 MOST_KINDS = 60
 TRAITS = ("symmetry", "augment", "model", "data", "settings")

@@ -75,6 +75,10 @@ def _is_run(folder: Path) -> bool:
     return re.fullmatch(r"seed=\d+", folder.name) is not None
 
 
+FORMERLY = {"turned/change": "turned/displacement"}
+"""Figures that earlier versions wrote under another name."""
+
+
 def read_figures(folder: Path) -> dict[str, float]:
     """Return the final figures of a completed run.
 
@@ -84,11 +88,11 @@ def read_figures(folder: Path) -> dict[str, float]:
     path = folder / "metrics.json"
     try:
         figures: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return {FORMERLY.get(name, name): value for name, value in figures.items()}
+    except (OSError, ValueError, AttributeError) as error:
         raise SymscapeError(
             f"{path}: damaged or missing ({error}); force=true trains anew"
         ) from error
-    return figures
 
 
 def completed_figures(folder: Path, image_size: int | None = None) -> dict[str, float] | None:

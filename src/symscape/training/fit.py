@@ -145,6 +145,7 @@ def _plan(setup: Setup, network: nn.Module, *, resumed: bool) -> None:
         replace(config.symmetry, compute="direct") if config.compile else config.symmetry,
         setup.hardware,
         setup.identity.folder,
+        group=config.group.compute,
         resumed=resumed,
         keep=place.rank == 0,
     )

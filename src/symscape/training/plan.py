@@ -13,11 +13,13 @@ from torch import nn
 
 from symscape.config.groups import SymmetryConfig
 from symscape.errors import SymscapeError
-from symscape.layers.plan import LayerPlan, apply_plan, make_plan
+from symscape.layers.plan import LayerPlan, apply_plan, group_plan, make_plan
 from symscape.runs.files import write_text
 from symscape.training.hardware import Hardware
 
 log = logging.getLogger("symscape")
+WAYS = {"symmetry": ("direct", "fold"), "group": ("expanded", "passes")}
+"""How convolutions compute, by the config whose `compute` chooses."""
 
 
 def plan_network(
@@ -27,12 +29,14 @@ def plan_network(
     hardware: Hardware,
     folder: Path,
     *,
+    group: str = "auto",
     resumed: bool,
     keep: bool = True,
 ) -> None:
-    """Set how each symmetric convolution computes, and keep that in the run's `plan.json`.
+    """Set how each constrained convolution computes, and keep that in the run's `plan.json`.
 
-    With `symmetry.compute=auto` a resumed run keeps what it began with, so that its bits repeat.
+    With `symmetry.compute=auto` (`group.compute=auto`) a resumed run keeps what it began with, so
+    that its bits repeat.
 
     Args:
         network: the run's, on the CPU.
@@ -40,6 +44,7 @@ def plan_network(
         config: with `compute` and `explain`.
         hardware: that the run trains on.
         folder: of the run.
+        group: `group.compute`, by which the network was built.
         resumed: whether it goes on from a checkpoint.
         keep: write `plan.json`: of several ranks, the first does.
 
@@ -47,21 +52,27 @@ def plan_network(
         SymscapeError: the kept plan is damaged or of another network.
     """
     plans = make_plan(network, batch, config.compute, hardware.precision, hardware.device.type)
-    chosen = {plan.name: plan.compute for plan in plans}
+    on_group = group_plan(network)
+    chosen = on_group or {plan.name: plan.compute for plan in plans}
+    kind, compute = ("group", group) if on_group else ("symmetry", config.compute)
     path = folder / "plan.json"
     cpu = hardware.cpu
-    if resumed and config.compute == "auto":
-        # A run that began before there were plans has no file, and computed directly.
-        direct = dict.fromkeys(chosen, "direct")
-        cpu, chosen = _read(path, chosen) if path.exists() else (cpu, direct)
-    apply_plan(network, chosen)
+    if resumed and compute == "auto":
+        # A run that began before there were plans has no file: it computed directly, or on a group
+        # as `auto` chooses now.
+        before = on_group or dict.fromkeys(chosen, "direct")
+        cpu, chosen = _read(path, chosen, kind) if path.exists() else (cpu, before)
+    try:
+        apply_plan(network, chosen)
+    except ValueError as error:
+        raise _damaged(path, kind, error) from error
     if chosen and keep:
         write_text(path, json.dumps({"cpu": cpu, "layers": chosen}, indent=2) + "\n")
     if config.explain and keep:
         log.info(explained(plans, chosen))
 
 
-def _read(path: Path, expected: dict[str, str]) -> tuple[str, dict[str, str]]:
+def _read(path: Path, expected: dict[str, str], kind: str) -> tuple[str, dict[str, str]]:
     """Return the kind of CPU that a plan was made for, and how each layer computes.
 
     A plan of an earlier version is the layers alone: its CPU is not known.
@@ -71,14 +82,19 @@ def _read(path: Path, expected: dict[str, str]) -> tuple[str, dict[str, str]]:
         plan = kept if "layers" in kept else {"cpu": "", "layers": kept}
         cpu: str = plan["cpu"]
         chosen: dict[str, str] = plan["layers"]
-        if chosen.keys() != expected.keys() or not set(chosen.values()) <= {"direct", "fold"}:
+        if chosen.keys() != expected.keys() or not set(chosen.values()) <= set(WAYS[kind]):
             raise ValueError("other layers or values")
     except (ValueError, AttributeError, KeyError, TypeError, OSError) as error:
-        raise SymscapeError(
-            f"{path}: damaged, or not a plan of this run ({error}); "
-            "symmetry.compute=direct or fold goes on without it"
-        ) from error
+        raise _damaged(path, kind, error) from error
     return cpu, chosen
+
+
+def _damaged(path: Path, kind: str, error: Exception) -> SymscapeError:
+    ways = " or ".join(WAYS[kind])
+    return SymscapeError(
+        f"{path}: damaged, or not a plan of this run ({error}); "
+        f"{kind}.compute={ways} goes on without it"
+    )
 
 
 def explained(plans: list[LayerPlan], chosen: dict[str, str]) -> str:

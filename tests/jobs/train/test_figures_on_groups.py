@@ -85,6 +85,7 @@ def test_angles_are_those_every_fifteen_degrees(turning):
     assert [int(r["amount"]) for r in rows] == list(range(0, 360, 15))
     known = {int(r["amount"]): r["element"] for r in rows}
     assert {d for d, name in known.items() if name == "grid"} == {45, 135, 225, 315}
+    assert {r["images"] for r in rows} == {"20"}
     exact = {d: name for d, name in known.items() if name not in ("", "grid")}
     assert exact == {0: "identity", 90: "rot90", 180: "rot180", 270: "rot270"}
     for row in rows:
@@ -97,7 +98,7 @@ def test_angles_are_those_every_fifteen_degrees(turning):
 
 def test_figures_are_means_of_the_table(turning):
     rows = table(turning, "equivariance.csv")
-    for figure, name in (("turned/accuracy", "accuracy"), ("turned/change", "value")):
+    for figure, name in (("turned/accuracy", "accuracy"), ("turned/displacement", "value")):
         values = column(rows, "angle", name)
         assert len(values) == 24
         assert turning.figures[figure] == pytest.approx(sum(values) / 24)
@@ -137,7 +138,7 @@ def test_a_network_without_group_is_the_control(plain):
     assert {r["kind"] for r in rows} == {"angle"} and len(rows) == 24
     assert column(rows, "angle", "value")[6] > 0.01  # A quarter turn.
     assert "equivariance/max" not in plain.figures
-    assert plain.figures["turned/change"] > 0
+    assert plain.figures["turned/displacement"] > 0
     assert not (plain.folder / "redundancy.csv").exists()
     names = {p.name for p in (plain.folder / "pictures").iterdir()}
     assert names & PICTURES == {"equivariance.png", "activations.png"}

@@ -1,6 +1,7 @@
 """Runs of networks on groups: trained, loaded, resumed."""
 
 import csv
+import json
 import math
 from dataclasses import replace
 
@@ -13,9 +14,10 @@ from symscape.config.network.model import ModelConfig
 from symscape.config.train import TrainConfig
 from symscape.data.batches import Batches
 from symscape.data.load import load_data
-from symscape.errors import ConfigError
+from symscape.errors import ConfigError, SymscapeError
 from symscape.jobs.train.job import TrainResult, train
 from symscape.landscape.evaluation import evaluate
+from symscape.models.build import check_batches
 from symscape.runs.find import load_network, open_run
 from symscape.runs.weights import read_weights
 from tests.jobs.tiny import final_hash, stop_in_epoch, tiny
@@ -72,8 +74,8 @@ def test_what_is_drawn_at_every_step_matters(finished, tmp_path):
     assert final_hash(fixed) != final_hash(finished[1])
 
 
-def killed(monkeypatch, config) -> TrainResult:
-    """Train, end in the middle of the second epoch as if the machine went down, and resume."""
+def cut(monkeypatch, config) -> None:
+    """Train, and end in the middle of the second epoch as if the machine went down."""
 
     def fail() -> None:
         raise RuntimeError("as if the machine went down")
@@ -81,7 +83,17 @@ def killed(monkeypatch, config) -> TrainResult:
     stop_in_epoch(monkeypatch, 1, fail)
     with pytest.raises(RuntimeError, match="as if"):
         train(config)
+
+
+def killed(monkeypatch, config) -> TrainResult:
+    """Train, cut off, and resume."""
+    cut(monkeypatch, config)
     return train(config)
+
+
+def test_how_its_layers_compute_is_kept(finished):
+    kept = json.loads((finished[1].folder / "plan.json").read_text())["layers"]
+    assert kept["lift"] == "expanded" and kept["blocks.0.conv1"] == "passes"
 
 
 @pytest.mark.slow
@@ -90,17 +102,52 @@ def test_a_killed_run_resumes_to_the_same_bits(finished, tmp_path, monkeypatch):
     assert final_hash(killed(monkeypatch, on_group(tmp_path))) == final_hash(finished[1])
 
 
+def test_a_resumed_run_computes_as_it_began(finished, tmp_path, monkeypatch):
+    config = on_group(tmp_path)
+    expanded = replace(config, group=replace(config.group, compute="expanded"))
+    cut(monkeypatch, expanded)
+    result = train(config)
+    kept = json.loads((result.folder / "plan.json").read_text())["layers"]
+    assert set(kept.values()) == {"expanded"}
+    assert final_hash(result) != final_hash(finished[1])  # Equal up to rounding alone.
+    assert result.figures["test/loss"] == pytest.approx(finished[1].figures["test/loss"], rel=1e-3)
+
+
+def test_a_plan_that_its_kernels_do_not_allow_is_one_line(tmp_path, monkeypatch):
+    config = on_group(tmp_path)
+    cut(monkeypatch, config)
+    (path,) = tmp_path.rglob("plan.json")
+    path.write_text(path.read_text().replace('"lift": "expanded"', '"lift": "passes"'))
+    with pytest.raises(SymscapeError, match=r"plan\.json: damaged.*lift.*group.compute=expanded"):
+        train(config)
+
+
 @pytest.mark.slow
 def test_so_does_one_that_drops_pixels(tmp_path, monkeypatch):
     small = {"data": {"image_size": 16, "val_fraction": 0.0}}
     whole = train(on_group(tmp_path / "whole", "ckgallcnnc", **small))
-    cut = killed(monkeypatch, on_group(tmp_path / "cut", "ckgallcnnc", **small))
-    assert final_hash(cut) == final_hash(whole)
+    resumed = killed(monkeypatch, on_group(tmp_path / "cut", "ckgallcnnc", **small))
+    assert final_hash(resumed) == final_hash(whole)
 
 
 def test_images_that_a_network_does_not_fit_are_refused_in_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"^data.image_size=8: the last kernel.* a map of 2$"):
         train(on_group(tmp_path, data={"image_size": 8}))
+
+
+def test_a_last_batch_of_one_image_is_refused_in_one_line(tmp_path):
+    config = on_group(tmp_path)
+    count = len(load_data(config.data).train)
+    size = next(n for n in range(2, count) if count % n == 1)
+    whole = replace(config.trainer, limit_train_batches=None)
+    bad = replace(config, trainer=whole, data=replace(config.data, batch_size=size))
+    with pytest.raises(ConfigError, match=rf"^data.batch_size={size}: of {count} images the last"):
+        train(bad)
+    assert list(tmp_path.iterdir()) == [], "no folder, no lock"
+    with pytest.raises(ConfigError, match=r"^data.batch_size=1: must be > 1$"):
+        train(replace(config, data=replace(config.data, batch_size=1)))
+    check_batches(replace(bad, trainer=config.trainer), count)  # It never comes to the last one.
+    check_batches(replace(bad, model=ModelConfig("ckgallcnnc")), count)
 
 
 def test_what_its_kernels_are_generated_from_is_kept(finished):

@@ -32,21 +32,21 @@ FEWEST, MOST = 100, 500
 each then cost as much as an epoch of training; the largest gives accuracies to two points."""
 LAYER_IMAGES, LAYER_BATCH = 32, 16
 """An exact symmetry holds for each image; maps of all layers are held."""
-COLUMNS = ("kind", "layer", "element", "amount", "value", "accuracy", "resampled")
+COLUMNS = ("kind", "layer", "element", "amount", "value", "accuracy", "resampled", "images")
 
 
 def measure_on_group(network: nn.Module, setup: Setup) -> dict[str, float]:
     """Return the figures of a network on a group; nothing for others.
 
     equivariance/max is the largest error of a layer under a symmetry that should be exact;
-    turned/accuracy and turned/change are means over all angles.
+    turned/accuracy and turned/displacement are means over all angles.
 
     Writes equivariance.csv and examples.npz into the run's folder. Rows of the table are of a
     `kind`: layer (`value` is the error of `layer` under `element`), angle (`amount` in degrees) or
-    scale (`amount` is a factor): `value` is the change of the logits, in mean distances of two
-    images' logits, and `resampled` the change when the image is moved back again: what the
+    scale (`amount` is a factor): `value` is the displacement of the logits, in mean distances of
+    two images' logits, and `resampled` that when the image is moved back again: what the
     interpolation does. `element` says whether the motion is an exact symmetry of grid and pixels,
-    by name, one of the group alone (`grid`), or none.
+    by name, one of the group alone (`grid`), or none; `images`, of how many.
 
     Evaluated in full precision.
     """
@@ -77,7 +77,7 @@ def _figures(rows: Sequence[Row]) -> dict[str, float]:
     angles = {column: values("angle", column) for column in ("accuracy", "value")}
     errors = values("layer", "value")
     figures = {"equivariance/max": max(errors)} if errors else {}
-    names = {"accuracy": "turned/accuracy", "value": "turned/change"}
+    names = {"accuracy": "turned/accuracy", "value": "turned/displacement"}
     means = {names[column]: sum(each) / len(each) for column, each in angles.items() if each}
     return {**figures, **means}
 
@@ -103,7 +103,7 @@ class _Measure:
         shown = (images for images, _ in self._batches(few, LAYER_BATCH))
         errors = layer_errors(self.network, layers, self.grid.lattice, shown)
         for (layer, element), error in errors.items():
-            yield _row("layer", layer=layer, element=element, value=error)
+            yield _row("layer", layer=layer, element=element, value=error, images=len(few))
 
     def _angles(self) -> Iterator[Row]:
         back: dict[int, float] = {}
@@ -155,12 +155,13 @@ class _Measure:
     def _moved(self, move: Callable[[Tensor, int], Tensor]) -> dict[str, float]:
         logits = self._logits_of(move(self.images.images, 1))
         right = (logits.argmax(1) == self.images.labels).double().mean().item()
-        return {"value": self._change(logits), "accuracy": right}
+        count = len(self.images)
+        return {"value": self._displacement(logits), "accuracy": right, "images": count}
 
     def _resampled(self, move: Callable[[Tensor, int], Tensor]) -> float:
-        return self._change(self._logits_of(move(move(self.images.images, 1), -1)))
+        return self._displacement(self._logits_of(move(move(self.images.images, 1), -1)))
 
-    def _change(self, logits: Tensor) -> float:
+    def _displacement(self, logits: Tensor) -> float:
         return mean_change(logits, self._logits) / self._distance if self._distance else math.nan
 
     @cached_property

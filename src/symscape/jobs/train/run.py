@@ -82,7 +82,7 @@ def train_run(config: TrainConfig, identity: Identity, together: Together = _alo
 def _checked(config: TrainConfig, identity: Identity, before: Manifest | None) -> Setup:
     """Return what is trained with; all that a user can get wrong shows before a trace on disk."""
     from symscape.data.load import load_data
-    from symscape.models.build import check_images, shapes_of
+    from symscape.models.build import check_batches, check_images, shapes_of
     from symscape.models.foreign import look_at
     from symscape.training.hardware import check_ranks, resolve_hardware
     from symscape.training.setup import Setup
@@ -93,6 +93,7 @@ def _checked(config: TrainConfig, identity: Identity, before: Manifest | None) -
         check_ranks(config, hardware, batchnorm=config.model.norm == "batch")
     data = load_data(config.data, identity.content)
     check_images(config.model, (data.train.images.shape[2], data.train.images.shape[3]))
+    check_batches(config, len(data.train))
     if before and before.data and before.data["content"] != data.content:
         raise SymscapeError(
             f"{identity.folder}: it began with other images; force=true trains anew"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from symscape.layers.folding.ties import Seen, versions
 from symscape.layers.lie.kernel import GroupKernel, KernelSpec, Samples, expanded, symmetries
-from symscape.layers.lie.passes import in_passes, worth_passes
+from symscape.layers.lie.passes import WITH_PASSES, in_passes, worth_passes
 from symscape.layers.lie.sampling import Turn
 from symscape.symmetry.plane import PlaneGrid
 
@@ -51,6 +51,11 @@ class GroupConv2d(nn.Module):
         self.passes = not lift and worth_passes(spec.name, *shape)
         """Whether to apply the kernel factor after factor."""
         self.made: tuple[tuple[Seen, bool], Samples] | None = None
+
+    @property
+    def passable(self) -> bool:
+        """Whether its kernel has factors that can be applied one after another."""
+        return self.kernel.spec.name in WITH_PASSES and not self.kernel.lift
 
     @property
     def weight(self) -> Tensor:

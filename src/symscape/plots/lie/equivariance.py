@@ -35,7 +35,7 @@ KNOWN = (
 
 @style()
 def equivariance(rows: Sequence[Equivariance], run: str) -> Figure:
-    """Draw accuracy and change of the logits against angle and scale, and the errors of layers.
+    """Draw accuracy and displacement of the logits by angle and scale, and the errors of layers.
 
     Args:
         rows: of equivariance.csv.
@@ -52,7 +52,7 @@ def equivariance(rows: Sequence[Equivariance], run: str) -> Figure:
             continue
         left, right = (figure.add_subplot(grid[place, i]) for i in (0, 1))
         _draw_accuracy(left, kinds[kind])
-        _draw_change(right, kinds[kind])
+        _draw_displacement(right, kinds[kind])
         for axes in (left, right):
             _name_motion(axes, kind)
         if place == 0:
@@ -85,15 +85,20 @@ def _known(row: Equivariance) -> int:
 def _draw_accuracy(axes: Axes, rows: Sequence[Equivariance]) -> None:
     values = [100 * row.accuracy for row in rows]
     mean = sum(values) / len(values)
-    axes.set_title(f"Accuracy (mean {mean:.1f} %)")
+    axes.set_title(f"Accuracy{_of(rows)} (mean {mean:.1f} %)")
     axes.set_ylabel("accuracy (%)")
     _line(axes, rows, values)
     axes.set_ylim(0, 105)
 
 
-def _draw_change(axes: Axes, rows: Sequence[Equivariance]) -> None:
-    axes.set_title("Change of the logits")
-    axes.set_ylabel("change / distance of\ntwo images' logits")
+def _of(rows: Sequence[Equivariance]) -> str:
+    count = rows[0].images
+    return f" of {count} images" if count else ""
+
+
+def _draw_displacement(axes: Axes, rows: Sequence[Equivariance]) -> None:
+    axes.set_title(f"Displacement of the logits{_of(rows)}")
+    axes.set_ylabel("displacement / distance of\ntwo images' logits")
     axes.axhline(1, color=VERMILLION, ls=":", label="another image in its place (mean)")
     back = _closed(rows, [row.resampled for row in rows])
     axes.plot(*back, color=ORANGE, ls="--", label="image moved and moved back: resampling alone")
@@ -129,7 +134,7 @@ def _draw_layers(axes: Axes, rows: Sequence[Equivariance]) -> None:
     """Draw the error of every layer under every exact symmetry."""
     layers = list(dict.fromkeys(row.layer for row in rows))
     elements = list(dict.fromkeys(row.element for row in rows))
-    axes.set_title("Layers under exact symmetries: maps of moved images against moved maps")
+    axes.set_title(f"Layers under exact symmetries: moved maps against maps{_of(rows)}, moved")
     axes.set_ylabel("difference / norm")
     axes.set_yscale("log")
     for number, element in enumerate(elements):

@@ -1,4 +1,4 @@
-"""Accuracy and change of the logits against the angle of the test images, for kinds of runs."""
+"""Accuracy and displacement of the logits by the angle of the test images, for kinds of runs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def turned(title: str, kinds: Mapping[str, Sequence[Sequence[Equivariance]]]) ->
             axes.plot(angles, heights.mean(0), dashes, color=colour, label=name)
     left.set_ylabel("accuracy (%)")
     left.set_ylim(0, 102)
-    right.set_ylabel("change of the logits\n(1: as another image has)")
+    right.set_ylabel("displacement of the logits\n(1: as another image's)")
     right.set_ylim(bottom=0)
     for axes in (left, right):
         axes.set_xlabel("angle by which images are turned (degrees)")

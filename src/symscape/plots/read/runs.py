@@ -70,6 +70,8 @@ class Equivariance:
     value: float
     accuracy: float
     resampled: float
+    images: int = 0
+    """Of how many images; 0: a table of an earlier version does not say."""
 
 
 @contextmanager
@@ -163,8 +165,9 @@ def read_equivariance(path: Path) -> list[Equivariance]:
 
 def _equivariance_row(cells: dict[str, str]) -> Equivariance:
     amount, value, accuracy, resampled = (float(cells[k] or "nan") for k in _EQUIVARIANCE[3:])
+    images = int(cells.get("images") or 0)
     return Equivariance(
-        cells["kind"], cells["layer"], cells["element"], amount, value, accuracy, resampled
+        cells["kind"], cells["layer"], cells["element"], amount, value, accuracy, resampled, images
     )
 
 
