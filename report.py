@@ -1,5 +1,8 @@
 """Show what was found in a study, on one page: `python report.py study=quickstart`."""
 
+import symscape.early  # noqa: F401
+
+# isort: split
 import hydra
 from omegaconf import DictConfig
 
