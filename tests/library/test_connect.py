@@ -109,3 +109,13 @@ def test_a_network_that_answers_with_more_than_logits_is_refused():
     net = Many().double()
     with pytest.raises(SymscapeError, match="returns dict, no tensor of logits"):
         ss.connect(net, state(net), state(net), X, Y)
+
+
+def test_a_network_made_symmetric_is_walked_from_what_it_was():
+    plain = network(0)
+    tied = ss.symmetric_network(plain, ss.Symmetry("hflip"))
+    curve = ss.connect(tied, state(plain), state(tied), X, Y, points=3)
+    expected = ss.connect(
+        plain, state(plain), ss.effective_network(tied).state_dict(), X, Y, points=3
+    )
+    assert curve.loss == pytest.approx(expected.loss, rel=1e-12) and curve.loss[0] != curve.loss[2]

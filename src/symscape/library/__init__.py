@@ -8,6 +8,7 @@ Lightning nor a run on disk.
 
 from symscape.audit.kernels import KernelMeasure
 from symscape.curvature.lanczos import Eigenvalues
+from symscape.layers.conversion import symmetric_network
 from symscape.layers.effective import effective_network
 from symscape.layers.factory import ConvFactory, initialise
 from symscape.library.alignment import Alignment, align
@@ -33,6 +34,7 @@ __all__ = [
     "initialise",
     "measure_network",
     "null_band",
+    "symmetric_network",
     "symmetry_score",
     "top_eigenvalues",
 ]

@@ -52,6 +52,13 @@ def symmetry_score(kernel: Tensor, elements: Sequence[str]) -> float:
 
     Computed from the Gram matrix of the taps, one pass over the kernel for all elements:
     ||T K - K||^2 = 2 ||K||^2 - 2 <T K, K>.
+
+    Examples:
+        The left-right flip negates Sobel's edge, the up-down flip leaves it alone:
+
+        >>> edge = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+        >>> symmetry_score(edge, MEASURES["h"]), symmetry_score(edge, MEASURES["v"])
+        (0.0, 1.0)
     """
     return _score_of_gram(_tap_gram(kernel), _size(kernel), elements)
 
@@ -144,6 +151,12 @@ def measure_network(network: nn.Module) -> list[Measure]:
 
     1x1 kernels are left out: they would score 1. `depth` counts all convolutions from 0.
     Cost: one pass over the kernels.
+
+    Examples:
+        >>> network = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 1))
+        >>> _ = nn.init.ones_(network[0].weight)
+        >>> [(m.layer, m.kind, m.value) for m in measure_network(network) if m.group == "total"]
+        [('0', 'layer', 1.0), ('0', 'mean_kernel', 1.0)]
     """
     kernels = enumerate(convolution_kernels(network))
     return [m for depth, (name, k) in kernels if k[0, 0].numel() > 1 for m in _both(name, depth, k)]
