@@ -69,7 +69,7 @@ def test_the_function_and_its_derivatives_stay() -> None:
 
 def test_a_norm_goes_into_the_convolution_before_it_alone() -> None:
     made = twice_differentiable(net())
-    norms = [str(n.target) for n in made.graph.nodes if n.op == "call_module"]
+    norms = [str(n.target) for n in made.traced.graph.nodes if n.op == "call_module"]
     assert norms == ["_fused_first", "_fused_grouped", "_fused_shared", "after", "head"]
 
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import TypeGuard
 
+import torch
 from torch import Tensor, fx, nn
 
 from symscape.layers.lie.norm import TiedBatchNorm
 from symscape.layers.sampling.strided import StridedPointwise, sound
 
+log = logging.getLogger("symscape")
+MISTRACED = 1e-2
+"""Relative to the logits: rounding is far below it, another way through a network far above."""
+KNOWN = ("symscape.", "torch.nn.")
+"""Whose modules ask nothing of what they are given."""
 Norm = nn.BatchNorm2d | TiedBatchNorm
 Fuse = Callable[[nn.Conv2d, Norm | None], nn.Module]
 """Makes the module that stands for both; None where no BatchNorm follows."""
@@ -21,7 +30,8 @@ def rewritten(network: nn.Module, fuse: Fuse) -> nn.Module:
     Only convolutions with zeros around the image, and a norm that reads running statistics in eval
     mode and is alone in reading the convolution. A network that torch.fx cannot trace (control flow
     that depends on values) is returned as it is, but for convolutions that could fault
-    (`layers.sampling.strided`): the same numbers, more slowly.
+    (`layers.sampling.strided`): the same numbers, more slowly. So it is where the first images show
+    that torch.fx went another way than the network does. Either is said once.
 
     Args:
         network: in eval mode; later changes of its tensors are seen, of its modules not.
@@ -29,7 +39,9 @@ def rewritten(network: nn.Module, fuse: Fuse) -> nn.Module:
     """
     try:
         traced = fx.GraphModule(network, _Tracer().trace(network))
-    except (TypeError, ValueError, RuntimeError):
+    except Exception as error:  # Whatever code raises that expected numbers.
+        first = (str(error).splitlines() or [""])[0]
+        _say(f"{type(network).__name__}: torch.fx cannot trace it ({first})")
         return sound(network)
     for node in list(traced.graph.nodes):
         conv = _module(traced, node)
@@ -50,7 +62,55 @@ def rewritten(network: nn.Module, fuse: Fuse) -> nn.Module:
         if last is not node:
             traced.graph.erase_node(node)
     traced.recompile()
-    return traced
+    known = all(type(m).__module__.startswith(KNOWN) for m in network.modules())
+    return traced if known else _Checked(traced, network)
+
+
+@cache
+def _say(why: str) -> None:
+    log.info(f"{why}: it is computed as it stands, to the same numbers, more slowly")
+
+
+class _Checked(nn.Module):
+    """A traced network, or the network itself where the first two images come out otherwise.
+
+    Code may ask what kind of thing it was given, and take another way for a symbol.
+    """
+
+    def __init__(self, traced: nn.Module, network: nn.Module) -> None:
+        super().__init__()
+        self.traced = traced
+        self.others = [network]  # In a list: its modules are not this one's to move.
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images as the network does."""
+        if self.others:
+            network = self.others.pop()
+            if not _agree(self.traced, network, x[:2]):
+                _say(f"{type(network).__name__}: torch.fx traces another function than it computes")
+                self.traced = network
+        y: Tensor = self.traced(x)
+        return y
+
+
+@torch.no_grad()
+def _agree(traced: nn.Module, network: nn.Module, x: Tensor) -> bool:
+    with torch.autocast(x.device.type, enabled=False), _kept(network):
+        # Not what may have been put over it: in full precision they agree, or differ.
+        y, z = (type(each).forward(each, x) for each in (traced, network))
+    return y.shape == z.shape and not bool((y - z).norm() > MISTRACED * z.norm())
+
+
+@contextmanager
+def _kept(network: nn.Module) -> Iterator[None]:
+    """Bring the buffers of norms in train mode back: two images are no part of their statistics."""
+    norms = [m for m in network.modules() if m.training]
+    kept = [(buffer, buffer.clone()) for m in norms for buffer in m.buffers(recurse=False)]
+    try:
+        yield
+    finally:
+        for buffer, before in kept:
+            buffer.copy_(before)
 
 
 class _Tracer(fx.Tracer):
