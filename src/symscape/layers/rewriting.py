@@ -30,13 +30,16 @@ def rewritten(network: nn.Module, fuse: Fuse) -> nn.Module:
     Only convolutions with zeros around the image, and a norm that reads running statistics in eval
     mode and is alone in reading the convolution. A network that torch.fx cannot trace (control flow
     that depends on values) is returned as it is, but for convolutions that could fault
-    (`layers.sampling.strided`): the same numbers, more slowly. So it is where the first images show
-    that torch.fx went another way than the network does. Either is said once.
+    (`layers.sampling.strided`): the same numbers, more slowly. So is one with hooks on the whole,
+    and one for which the first images show that torch.fx went another way. It is said once.
 
     Args:
         network: in eval mode; later changes of its tensors are seen, of its modules not.
         fuse: makes the modules.
     """
+    if _hooked(network):
+        _say(f"{type(network).__name__}: has hooks, which a copy would not call")
+        return sound(network)
     try:
         traced = fx.GraphModule(network, _Tracer().trace(network))
     except Exception as error:  # Whatever code raises that expected numbers.
@@ -64,6 +67,11 @@ def rewritten(network: nn.Module, fuse: Fuse) -> nn.Module:
     traced.recompile()
     known = all(type(m).__module__.startswith(KNOWN) for m in network.modules())
     return traced if known else _Checked(traced, network)
+
+
+def _hooked(module: nn.Module) -> bool:
+    """Whether something happens around a module's forward: it would happen no more."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 @cache
@@ -143,6 +151,7 @@ def _plain(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
     return (
         isinstance(module, nn.Conv2d)
         and type(module) in (nn.Conv2d, StridedPointwise)
+        and not _hooked(module)  # That of weight_norm makes the kernel.
         and module.padding_mode == "zeros"
         and not isinstance(module.padding, str)
     )
@@ -152,6 +161,7 @@ def _mergeable(module: nn.Module | None) -> TypeGuard[Norm]:
     return (
         isinstance(module, nn.BatchNorm2d | TiedBatchNorm)
         and type(module) in (nn.BatchNorm2d, TiedBatchNorm)
+        and not _hooked(module)
         and module.running_mean is not None
         and module.running_var is not None
         and not module.training
