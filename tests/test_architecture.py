@@ -61,6 +61,7 @@ WITHIN = {
         "models/ckg_parts",
         "models/resnet",
     },
+    "models/permutations/walk": {"models/permutations"},
     "audit/tracing": {"audit/tracing", "audit/kernels"},
     "data/decoding": {"data/decoding"},
     "data/folder": {"data/folder", "data/decoding", "data/images", "data/lock", "data/split"},

@@ -69,8 +69,8 @@ def test_a_residual_stream_is_one_group_for_a_whole_stage():
     assert len([tap for tap in spec.taps if set(tap.channels) == {"stream.0"}]) == 4
 
 
-def test_a_network_whose_groups_nobody_wrote_down_is_refused():
-    with pytest.raises(TypeError, match="Linear"):
+def test_a_network_whose_groups_must_be_derived_needs_an_example():
+    with pytest.raises(TypeError, match="Linear: its permutation groups"):
         permutation_spec(torch.nn.Linear(2, 2))
 
 

@@ -14,7 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from symscape.landscape.permutation import assign_places, similarity_of
+from symscape.landscape.permutation import (
+    assign_places,
+    identity_permutations,
+    similarity_of,
+)
 from symscape.layers.folding.workers import on_all_cores
 from symscape.models.permutations.spec import PermutationSpec, Tap
 
@@ -94,17 +98,18 @@ def match_activations(
 def _assign_groups(
     spec: PermutationSpec, totals: dict[Tap, _Sums]
 ) -> tuple[dict[str, Tensor], float]:
-    similar: dict[str, list[Tensor]] = {group: [] for group in spec.sizes}
+    similar: dict[str, list[Tensor]] = {group: [] for group in spec.plain()}
     for tap, sums in totals.items():
         correlation = sums.correlation().cpu()
         for group, places in tap.channels.items():
-            similar[group].append(_by_channel(correlation, places, spec.moves(group)))
-    means = {group: torch.stack(blocks).mean(0) for group, blocks in similar.items()}
+            if group in similar:
+                similar[group].append(_by_channel(correlation, places, spec.moves(group)))
+    means = {group: torch.stack(blocks).mean(0) for group, blocks in similar.items() if blocks}
     permutations = {g: assign_places(mean, spec.moves(g)) for g, mean in means.items()}
     matched = torch.cat(
         [similarity_of(means[g], spec.moves(g), order) for g, order in permutations.items()]
     )
-    return permutations, matched.mean().item()
+    return identity_permutations(spec) | permutations, matched.mean().item()
 
 
 def _by_channel(correlation: Tensor, places: Tensor, moves: Tensor) -> Tensor:

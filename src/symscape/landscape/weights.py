@@ -11,10 +11,12 @@ BatchNorm's running statistics are permuted with their channels but do not count
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from symscape.landscape.blocks import Unit, best_within, refined, similar_blocks, units
 from symscape.landscape.permutation import (
     Permutations,
     State,
@@ -65,26 +67,70 @@ def ascend(
     spec: PermutationSpec,
     start: Permutations,
     generator: torch.Generator,
+    only: Sequence[str | Unit] | None = None,
 ) -> tuple[dict[str, Tensor], float]:
-    """Return where coordinate ascent from `start` ends, and the inner product there."""
+    """Return where coordinate ascent from `start` ends, and the inner product there.
+
+    `only` names the groups and blocks that may change; None: all.
+    """
+    visits = [*spec.plain(), *units(spec)] if only is None else only
     permutations = dict(start)
-    groups = list(spec.sizes)
     for _ in range(MAX_SWEEPS):
         changed = False
-        for index in torch.randperm(len(groups), generator=generator).tolist():
+        for index in torch.randperm(len(visits), generator=generator).tolist():
             safe_point()
-            group = groups[index]
-            similarity = _similarity(a, b, spec, group, permutations)
-            moves = spec.moves(group)
-            best = assign_places(similarity, moves)
-            values = [similarity_of(similarity, moves, p) for p in (best, permutations[group])]
-            gain = (values[0].sum() - values[1].sum()).item()
-            # A change that gains nothing could go on for ever.
-            if gain > 1e-12 * similarity.abs().max().item() * len(best):
-                permutations[group], changed = best, True
+            visit = visits[index]
+            if isinstance(visit, Unit):
+                changed |= _ascend_blocks(a, b, spec, visit, permutations)
+            else:
+                changed |= _ascend_group(a, b, spec, visit, permutations)
         if not changed:
             break
     return permutations, _inner(a, b, spec, permutations)
+
+
+def _ascend_group(
+    a: State, b: State, spec: PermutationSpec, group: str, permutations: dict[str, Tensor]
+) -> bool:
+    """Bring the channels of one group to their best places; return whether that gained anything."""
+    similarity, moves = _similarity(a, b, spec, group, permutations), spec.moves(group)
+    best = assign_places(similarity, moves)
+    values = [similarity_of(similarity, moves, p) for p in (best, permutations[group])]
+    gain = (values[0].sum() - values[1].sum()).item()
+    # A change that gains nothing could go on for ever.
+    if gain <= 1e-12 * similarity.abs().max().item() * len(best):
+        return False
+    permutations[group] = best
+    return True
+
+
+def _ascend_blocks(
+    a: State, b: State, spec: PermutationSpec, unit: Unit, permutations: dict[str, Tensor]
+) -> bool:
+    """The same for blocks and what lies within them."""
+    names, entries = unit.names(), spec.entries()
+    touched = {slot.entry for group in names for slot in spec.slots[group]}
+    here = {entry: a[entry] for entry in touched if entry in a}
+    slots = {entry: [each for each in entries[entry] if each[0] in names] for entry in here}
+    there = {
+        entry: _permute(b[entry], [s for s in entries[entry] if s[0] not in names], permutations)
+        for entry in here
+    }
+
+    def value(orders: Permutations) -> float:
+        return sum(_dot(here[e], _permute(there[e], slots[e], orders)) for e in here)
+
+    blocks, orders, _ = similar_blocks(unit, spec, here, there)
+    if unit.shared():
+        outer = {e: [s for s in slots[e] if s[0] == unit.outer] for e in here}
+        laid = {e: _permute(there[e], outer[e], {unit.outer: blocks}) for e in here}
+        orders = refined(unit, here, laid, orders)
+    best = unit.permutations(blocks, orders)
+    scale = sum(_dot(t, t) for t in here.values())
+    if value(best) - value(permutations) <= 1e-12 * scale:
+        return False
+    permutations |= best
+    return True
 
 
 def sorted_weights(a: State, b: State, spec: PermutationSpec) -> dict[str, Tensor]:
@@ -96,13 +142,33 @@ def sorted_weights(a: State, b: State, spec: PermutationSpec) -> dict[str, Tenso
     cost = {
         group: torch.zeros(size, size, dtype=torch.float64) for group, size in spec.sizes.items()
     }
+    blocks = units(spec)
+    within = {group for unit in blocks for each in unit.classes for group in each}
     for group, slots in spec.slots.items():
         safe_point()
-        for slot in slots:
+        for slot in slots if group not in within else ():
             if slot.entry in a:
                 left, right = (slot.rows(t[slot.entry]).sort(1).values for t in (a, b))
                 cost[group] += torch.cdist(left, right).double().square().cpu()
-    return {g: placed(assign(-each), spec.moves(g)[:1]) for g, each in cost.items()}
+    found = {g: placed(assign(-each), spec.moves(g)[:1]) for g, each in cost.items()}
+    for unit in blocks:
+        found |= unit.permutations(found[unit.outer], _sorted_within(a, b, unit, found))
+    return found
+
+
+def _sorted_within(a: State, b: State, unit: Unit, found: Permutations) -> list[Tensor]:
+    """Return orders (H, n) within blocks that a matching has laid on each other."""
+    orders = []
+    for stacks in unit.stacks:
+        count, n = stacks[0].places.shape[:2]
+        cost = torch.zeros(count, n, n, dtype=torch.float64)
+        for stack in stacks:
+            if stack.entry in a:
+                left, right = (stack.rows(t[stack.entry]).sort(2).values for t in (a, b))
+                right = right[found[unit.outer].to(right.device)]
+                cost += torch.cdist(left, right).double().square().cpu()
+        orders.append(best_within(-cost)[0])
+    return orders
 
 
 def from_the_input(a: State, b: State, spec: PermutationSpec) -> dict[str, Tensor]:
@@ -164,10 +230,11 @@ def _permute(tensor: Tensor, slots: list[tuple[str, Slot]], permutations: Permut
 
 def _inner(a: State, b: State, spec: PermutationSpec, permutations: Permutations) -> float:
     entries = spec.entries()
-    return sum(
-        (t.double() * _permute(b[n], entries[n], permutations).double()).sum().item()
-        for n, t in a.items()
-    )
+    return sum(_dot(t, _permute(b[n], entries[n], permutations)) for n, t in a.items())
+
+
+def _dot(a: Tensor, b: Tensor) -> float:
+    return (a.double() * b.double()).sum().item()
 
 
 def _squares(state: State) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from symscape.models.permutations.derive import derived_groups
 from symscape.models.permutations.spec import PermutationSpec
 from symscape.models.permutations.written import written_groups
 
@@ -21,4 +22,9 @@ def permutation_spec(network: nn.Module, example: Tensor | None = None) -> Permu
     written = written_groups(network)
     if written is not None:
         return written
-    raise TypeError(f"{type(network).__name__}: no permutation groups are known")
+    if example is None:
+        kind = type(network).__name__
+        raise TypeError(
+            f"{kind}: its permutation groups are derived from an example, give 2 images"
+        )
+    return derived_groups(network, example)

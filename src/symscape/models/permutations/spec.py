@@ -103,6 +103,10 @@ class PermutationSpec:
         within = {group for blocks in self.inner.values() for each in blocks for group in each}
         return [group for group in self.sizes if group not in within]
 
+    def plain(self) -> list[str]:
+        """Return the groups of channels that are no blocks and lie in none."""
+        return [group for group in self.outer() if group not in self.inner]
+
     def describe_held(self) -> str:
         """Return what holds how many places, in a line; nothing where none is held."""
         share = f"{100 * (1 - self.coverage):.2g} % of places held by "
