@@ -49,13 +49,13 @@ def draw_barriers(folder: Path) -> list[Path]:
 def draw_paths(folder: Path) -> list[Path]:
     """Draw the curves (loss, accuracy) and the matrix of one folder of settings.
 
-    Reads `curves.csv` and `summary.csv` there. The matrix has a panel for the line beside each of
+    Reads `paths.csv` and `summary.csv` there. The matrix has a panel for the line beside each of
     the path's, on one colour scale.
 
     Returns:
         The PNG files written, below `pictures/`.
     """
-    points = read_curves(folder / "curves.csv")
+    points = read_curves(folder / "paths.csv")
     straight = [p for p in points if p.path == "line"]
     bent = [p for p in points if p.path != "line"]
     path, align, bn = folder.name.split("-")[:3]
@@ -65,8 +65,12 @@ def draw_paths(folder: Path) -> list[Path]:
     both = [*means, *(replace(m, split=f"{m.split}, line") for m in lines)]
     figures = {
         "matrix": matrix(both, f"Barrier (chord, loss in nats), {about}"),
-        "loss": curves(bent, "loss", f"Loss, {about}; thin: on the line", straight),
-        "accuracy": curves(bent, "error", f"Accuracy, {about}; thin: on the line", straight),
+        "loss": curves(
+            bent, "loss", f"Loss between two networks, {about}; dashed: on the line", straight
+        ),
+        "accuracy": curves(
+            bent, "error", f"Accuracy between two networks, {about}; dashed: on the line", straight
+        ),
     }
     pictures = folder / "pictures"
     return [p for name, figure in figures.items() for p in save(figure, pictures / f"{name}.png")]

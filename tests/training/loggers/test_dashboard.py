@@ -47,6 +47,14 @@ def test_barriers_are_shown_with_pictures_a_table_and_links(study, tmp_path, off
     assert end.exit_code == 0
 
 
+def test_paths_are_shown_with_their_lines(study, tmp_path, offline):
+    root = copy_of(study, tmp_path)
+    few = {"only": FilterConfig(symmetry="rot90"), "path": "polygon", "path_epochs": 1}
+    interpolate(asking(root, points=3, logger=offline, **few))
+    (table,) = tables(root)
+    assert {"test/loss/chord", "line/test/loss/chord", "runs"} <= set(table["columns"])
+
+
 def test_trajectories_are_shown_too(study, tmp_path, offline):
     root = copy_of(study, tmp_path)
     interpolate(asking(root, points=3, along="trajectory", plane_points=0, logger=offline))

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 
 import pytest
 
@@ -9,12 +11,12 @@ from symscape.config.analysis import FilterConfig
 from symscape.errors import ConfigError, SymscapeError
 from symscape.jobs.interpolate.job import interpolate
 from symscape.jobs.interpolate.paths import measure
-from symscape.jobs.interpolate.paths.checkpoint import checkpoint_of
 from symscape.runs.results import PairResult, PathResult, read_results
 from symscape.stopping import Interrupted
 from tests.jobs.study import asking, copy_of
 
 VANILLA = FilterConfig(symmetry="vanilla")
+pytestmark = pytest.mark.usefixtures("few_batches")
 
 
 @pytest.fixture
@@ -36,23 +38,8 @@ def path(root, **changes):
     interpolate(asking(root, **small | changes))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def few_batches():
-    """Epochs of four batches."""
-    original = measure.PathMeasure.batches
-
-    def few(self, a, b):
-        batches = original(self, a, b)
-        batches.limit = 4
-        return batches
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure.PathMeasure, "batches", few)
-        yield
-
-
 @pytest.fixture(scope="module")
-def measured(study, tmp_path_factory):
+def measured(study, tmp_path_factory, few_batches):
     """A pair of each two kinds, by line and by path."""
     root = copy_of(study, tmp_path_factory.mktemp("paths"))
     interpolate(asking(root, points=3, pairs_per_cell=1))
@@ -100,63 +87,68 @@ def test_runs_of_one_symmetry_stay_in_it_and_others_say_that_they_do_not(measure
         assert result.training["coordinates"] == ("own" if same else "ambient")
 
 
-def test_what_is_there_is_skipped_and_made_again_to_the_same_numbers(runs, capsys):
-    path(runs, only=VANILLA)
-    (first,) = results(runs)
-    path(runs, only=VANILLA)
+@pytest.fixture
+def vanilla(measured):
+    """The result between the two vanilla runs."""
+    (result,) = [r for r in results(measured) if r.a.symmetry == r.b.symmetry == "vanilla"]
+    return result
+
+
+def test_what_is_there_is_skipped_and_made_again_to_the_same_numbers(
+    measured, vanilla, tmp_path, capsys
+):
+    root = copy_of(measured, tmp_path)
+    path(root, only=VANILLA)
     assert "1 of 1 results are there already" in capsys.readouterr().out
-    path(runs, only=VANILLA, force=True)
-    (again,) = results(runs)
-    assert again.finished >= first.finished and again.seconds != first.seconds
-    assert again.curves == first.curves and again.training["losses"] == first.training["losses"]
+    path(root, only=VANILLA, force=True)
+    (again,) = [r for r in results(root) if r.finished > vanilla.finished]
+    assert again.curves == vanilla.curves
+    assert again.training["losses"] == vanilla.training["losses"]
 
 
-def test_a_killed_training_goes_on_to_the_same_bits(runs, monkeypatch, capsys):
-    path(runs, only=VANILLA, path_epochs=3)
-    (whole,) = results(runs)
-    (file,) = folder_of(runs).glob("*.json")
-    file.unlink()
+def test_a_killed_training_goes_on_to_the_same_bits(runs, vanilla, monkeypatch, capsys):
     monkeypatch.setattr(measure, "KEEP_AFTER", 0.0)
-    original, count = measure.MiddleTraining.epoch, []
+    original, steps = measure.MiddleTraining._step, []
 
-    def stopping(self, batches):
-        if len(count) == 2:
-            raise Interrupted("SIGTERM")
-        count.append(1)
-        original(self, batches)
+    def stopping(self, *batch):
+        steps.append(1)
+        if len(steps) == 6:  # The second one of the second epoch.
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, *batch)
 
-    monkeypatch.setattr(measure.MiddleTraining, "epoch", stopping)
+    monkeypatch.setattr(measure.MiddleTraining, "_step", stopping)
     with pytest.raises(KeyboardInterrupt):
-        path(runs, only=VANILLA, path_epochs=3)
+        path(runs, only=VANILLA)
+    assert len(steps) == 6, "it ends between two batches"
     assert not results(runs) and len(list(folder_of(runs).glob(".*.safetensors"))) == 1
-    count[:] = [1]
-    path(runs, only=VANILLA, path_epochs=3)
-    assert "goes on after epoch 2/3" in capsys.readouterr().out
+    path(runs, only=VANILLA)
+    assert "goes on after epoch 1/2" in capsys.readouterr().out
     (rest,) = results(runs)
-    assert rest.curves == whole.curves
-    assert rest.training["losses"] == whole.training["losses"]
+    assert len(steps) == 10 and rest.curves == vanilla.curves
+    assert rest.training["losses"] == vanilla.training["losses"]
     assert not list(folder_of(runs).glob(".*.safetensors"))
 
 
-@pytest.mark.parametrize("harm", ["damage", "others"])
-def test_a_checkpoint_that_is_damaged_or_of_others_is_left(runs, harm, monkeypatch, capsys):
-    path(runs, only=VANILLA)
-    (whole,) = results(runs)
-    (file,) = folder_of(runs).glob("*.json")
-    file.unlink()
-    monkeypatch.setattr(measure, "walk", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+def test_a_checkpoint_that_is_damaged_or_of_another_training_is_left(
+    runs, vanilla, monkeypatch, capsys
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(measure, "walk", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            path(runs, only=VANILLA)
+    (checkpoint,) = folder_of(runs).glob(".*.safetensors")
+    data = checkpoint.read_bytes()
+    for old, new in ((b"middle", b"muddle"), (b"0.05", b"0.06")):
+        assert old in data
+        checkpoint.write_bytes(data.replace(old, new))
+        capsys.readouterr()
         path(runs, only=VANILLA)
-    monkeypatch.undo()
-    data = checkpoint_of(file).read_bytes()
-    old, new = (b"middle", b"muddle") if harm == "damage" else (b"0.05", b"0.06")
-    assert old in data
-    checkpoint_of(file).write_bytes(data.replace(old, new))
-    path(runs, only=VANILLA)
-    (again,) = results(runs)
-    assert again.curves == whole.curves
-    text = capsys.readouterr().out
-    assert ("trained from the start" in text) is (harm == "damage") and "goes on after" not in text
+        (again,) = results(runs)
+        assert again.curves == vanilla.curves
+        text = capsys.readouterr().out
+        assert ("trained from the start" in text) is (old == b"middle")
+        assert "goes on after" not in text
+        next(folder_of(runs).glob("*.json")).unlink()
 
 
 def interrupted(*_args, **_options):
@@ -181,8 +173,17 @@ def test_lines_on_disk_keep_their_places(measured):
     (folder,) = (measured / "tests" / "interpolate").glob("none-reset-*")
     file = next(folder.glob("*.json"))
     entries = json.loads(file.read_text())
-    assert "path" not in entries["settings"] and entries["kind"] == "pair"
-    assert "line" not in entries
+    assert entries["kind"] == "pair" and "line" not in entries
+    assert entries["settings"] == {
+        "align": "none",
+        "bn": "reset",
+        "points": 3,
+        "transform": [],
+        "train_images": 200,
+        "bn_images": 300,
+        "test_images": None,
+        "precision": "float32",
+    }
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,6 @@ def test_what_cannot_be_is_refused(tmp_path, changes, why):
         asking(tmp_path, **{"path": "quadratic", **changes})
 
 
-def test_a_path_is_lower_than_the_line(measured):
-    (result,) = [r for r in results(measured) if r.a.symmetry == r.b.symmetry == "vanilla"]
-    bent, line = (r.barriers["train"]["loss"]["chord"] for r in (result, result.straight()))
+def test_a_path_is_lower_than_the_line(vanilla):
+    bent, line = (r.barriers["train"]["loss"]["chord"] for r in (vanilla, vanilla.straight()))
     assert bent < line

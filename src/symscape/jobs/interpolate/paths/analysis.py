@@ -69,7 +69,7 @@ class PathAnalysis(PairAnalysis):
     @property
     def tables(self) -> list[Path]:
         """Means over seed pairs, the mean curves, and all numbers: of these settings."""
-        return [self.folder / name for name in ("summary.csv", "curves.csv", "barriers.csv")]
+        return [self.folder / name for name in ("summary.csv", "paths.csv", "barriers.csv")]
 
     def write_tables(self, results: Sequence[PairResult]) -> None:
         """Write them."""

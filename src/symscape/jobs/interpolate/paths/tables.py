@@ -26,7 +26,7 @@ def write_tables(folder: Path, results: Sequence[PathResult]) -> None:
     """Write the tables of all pairs of the same settings.
 
     `barriers.csv`: a row a number of a pair, `line` being that of the straight line; `summary.csv`:
-    a row a mean over seed pairs, `line_mean`, `line_low` and `line_high` beside; `curves.csv`: a
+    a row a mean over seed pairs, `line_mean`, `line_low` and `line_high` beside; `paths.csv`: a
     row a point of a mean curve, along the `path` and along the line.
     """
     pairs = _both(results)
@@ -39,7 +39,7 @@ def write_tables(folder: Path, results: Sequence[PathResult]) -> None:
         for name, cell in ((str(path.results[0].settings["path"]), path), ("line", line))
         for row in points_of(cell, labels)
     ]
-    write_rows(folder / "curves.csv", points)
+    write_rows(folder / "paths.csv", points)
 
 
 def _both(results: Iterable[PathResult]) -> list[tuple[Cell, Cell]]:
