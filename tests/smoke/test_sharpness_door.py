@@ -8,8 +8,11 @@ from tests.smoke.door import call
 FEW = ("images=10", "bn_images=40", "k=1", "trace_products=9", "subspaces=own", "scalings=none")
 
 BAD = {
-    "": ("study=None", "run=RUN"),
-    "study=tests run=x": ("study=tests", "either"),
+    "": ("study=null", "run=RUN", "network=NAME"),
+    "network=nets:make data=digits weights=gone.pth": ("network=nets:make", "cannot import"),
+    "network=torchvision/resnet18 data=digit": ("data=digit", "'digits'"),
+    "study=tests data=digits": ("data.name=digits", "needs network=NAME"),
+    "study=tests run=x": ("study=tests", "give one of"),
     "run=nowhere": ("nowhere", "no run here"),
     "study=tets": ("study=tets", "'tests'"),
     "study=tests quantities=[hessian]": ("quantities=hessian", "eigenvalues"),

@@ -5,27 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from symscape.config.analysis import AnalysisConfig, listed
-from symscape.errors import ConfigError, SymscapeError, check_number
+from symscape.config.analysis import EachConfig, listed
+from symscape.errors import ConfigError, check_number
 
 QUANTITIES = ("kernels", "padding", "invariance", "consistency")
 MITIGATIONS = ("reflect", "replicate", "circular", "partial", "blur", "sbpool", "size")
-NEEDS_NETWORK = ("weights", "input_size")
 
 
 @dataclass
-class AuditConfig(AnalysisConfig):
+class AuditConfig(EachConfig):
     """Which networks to look at, what of them, and on which images."""
 
     precisions: ClassVar[tuple[str, ...]] = ("float32", "float64")
 
-    run: str | None = None
-    """A run's folder (`.../seed=0`), in place of a study."""
-    network: str | None = None
-    """torchvision/NAME, timm/NAME or package.module:function, in place of a study."""
-    weights: str | None = None
-    """Of `network`: null: random, from `seed`; pretrained: its library downloads them; or a
-    .safetensors or .pth file."""
     input_size: Any = None
     """Of `network`: N or [height, width]; null: what its library says."""
     quantities: Any = None
@@ -61,20 +53,14 @@ class AuditConfig(AnalysisConfig):
         return [q for q in QUANTITIES if self.quantities is None or q in self.quantities]
 
     def _check_subject(self) -> None:
-        given = [key for key in ("study", "run", "network") if getattr(self, key) is not None]
-        if len(given) != 1:
-            said = " ".join(f"{key}={getattr(self, key)}" for key in given) or "study=null"
-            raise SymscapeError(f"{said}: give one of study=NAME, run=RUN, network=NAME")
-        for key in NEEDS_NETWORK:
-            if self.network is None and getattr(self, key) is not None:
-                raise ConfigError(
-                    key, getattr(self, key), "needs network=NAME; runs have their own"
-                )
+        if self.network is None and self.input_size is not None:
+            said = "needs network=NAME; runs have their own"
+            raise ConfigError("input_size", self.input_size, said)
+        if self.data.image_size is not None:
+            raise ConfigError("data.image_size", self.data.image_size, "an audit takes input_size")
         asked = "consistency" in (self.quantities or ())
-        if self.network is not None and asked and self.data.root is None:
+        if self.network is not None and asked and not self.data.given:
             raise ConfigError("quantities", "consistency", "needs images: data.root=PATH")
-        if self.network is not None and self.shards is not None:
-            raise ConfigError("shards", self.shards, "needs study=NAME; a network is one result")
 
 
 def _pair(value: Any) -> list[int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symscape.config.analysis import AnalysisConfig, listed
-from symscape.errors import ConfigError, check_choice, check_number
+from symscape.errors import ConfigError, SymscapeError, check_choice, check_number
 
 TRANSFORMS = ("hflip", "vflip", "rot90", "rot180", "rot270")
 ALIGNMENTS = ("none", "activations", "weights", "best")
@@ -20,8 +20,10 @@ class InterpolateConfig(AnalysisConfig):
     """Which networks to connect, how, and on which images to look at the line between them."""
 
     a: str | None = None
-    """A run's folder (`.../seed=0`): with `b` in place of a study, or alone for its trajectory."""
+    """A run's folder (`.../seed=0`): with `b` in place of a study, or alone for its trajectory.
+    Of `network`: a .safetensors or .pth file, or pretrained (its library downloads them)."""
     b: str | None = None
+    """As `a`."""
     along: str = "pairs"
     """pairs: the line between two runs; trajectory: the path of the training of each run."""
     pairs: str = "all"
@@ -96,6 +98,9 @@ class InterpolateConfig(AnalysisConfig):
             )
 
     def _check_subject(self) -> None:
+        if self.network is not None:
+            self._check_network()
+            return
         runs = [run for run in (self.a, self.b) if run is not None]
         needed = 1 if self.along == "trajectory" else 2
         if self.study is None and needed == 2 and len(runs) == 1:
@@ -104,3 +109,25 @@ class InterpolateConfig(AnalysisConfig):
         if len(runs) != (needed if self.study is None else 0):
             names = "a=RUN" if needed == 1 else "a=RUN b=RUN"
             raise ConfigError("study", self.study, f"give either study=NAME or {names}")
+
+    def _check_network(self) -> None:
+        """Check what has no meaning for two files of weights."""
+        if self.study is not None:
+            said = f"study={self.study} network={self.network}"
+            raise SymscapeError(f"{said}: give one of study=NAME, a=RUN b=RUN, network=NAME")
+        for key, other in (("a", "b"), ("b", "a")):
+            if getattr(self, key) is None:
+                raise ConfigError(
+                    key, None, f"network=NAME needs two files: {other}=FILE {key}=FILE"
+                )
+        if self.a == self.b:
+            raise ConfigError("a", f"b={self.a}", "a network has no barrier to itself")
+        if self.along == "trajectory":
+            raise ConfigError("along", self.along, "needs study=NAME or a=RUN: files are two ends")
+        if self.path != "line":
+            said = "needs study=NAME: nobody says how a network's files were trained"
+            raise ConfigError("path", self.path, said)
+        if self.pairs != "all" or self.pairs_per_cell is not None:
+            key = "pairs" if self.pairs != "all" else "pairs_per_cell"
+            raise ConfigError(key, getattr(self, key), "needs study=NAME; two files are one pair")
+        self.check_images()

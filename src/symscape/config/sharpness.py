@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from symscape.config.analysis import AnalysisConfig, listed
+from symscape.config.analysis import EachConfig, listed
 from symscape.errors import ConfigError, check_choice, check_number
 
+SUBSPACES = ["own", "ambient"]
 SHARPNESS_CHOICES = {
     "quantities": ("eigenvalues", "trace", "density", "random_ascent", "worst_case"),
     "subspaces": ("own", "ambient", "complement", "random"),
@@ -16,19 +17,18 @@ SHARPNESS_CHOICES = {
 
 
 @dataclass
-class SharpnessConfig(AnalysisConfig):
+class SharpnessConfig(EachConfig):
     """Which networks to look at, which curvature of them, and how exactly."""
 
     precisions: ClassVar[tuple[str, ...]] = ("float32", "float64")
 
-    run: str | None = None
-    """A run's folder (`.../seed=0`), in place of a study."""
     along: str = "runs"
     """runs: at the end of each; trajectory: at all weights kept in training."""
     quantities: Any = field(default_factory=lambda: ["eigenvalues", "trace"])
     """Any of eigenvalues, trace, density, random_ascent, worst_case."""
-    subspaces: Any = field(default_factory=lambda: ["own", "ambient"])
-    """Any of own, ambient, complement, random."""
+    subspaces: Any = None
+    """Any of own, ambient, complement, random; null: own and ambient. A network that no run trained
+    has no symmetry, so it takes ambient alone."""
     scalings: Any = field(default_factory=lambda: ["none", "filter"])
     """Any of none, filter, elementwise."""
     k: int = 5
@@ -57,8 +57,10 @@ class SharpnessConfig(AnalysisConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.study is None) == (self.run is None):
-            raise ConfigError("study", self.study, "give either study=NAME or run=RUN")
+        if self.network is not None:
+            self._check_network()
+        if self.subspaces is None:
+            self.subspaces = SUBSPACES if self.network is None else ["ambient"]
         check_choice("along", self.along, ("runs", "trajectory"))
         for key, choices in SHARPNESS_CHOICES.items():
             setattr(self, key, list(dict.fromkeys(listed(key, getattr(self, key), choices) or [])))
@@ -74,3 +76,13 @@ class SharpnessConfig(AnalysisConfig):
         for key in ("epsilons", "radii"):
             for value in getattr(self, key):
                 check_number(key, value, above=0)
+
+    def _check_network(self) -> None:
+        """Check what has no meaning for a network that no run trained."""
+        if self.along == "trajectory":
+            raise ConfigError("along", self.along, "needs study=NAME or run=RUN: a file is one end")
+        asked = listed("subspaces", self.subspaces, SHARPNESS_CHOICES["subspaces"]) or []
+        if others := [name for name in asked if name != "ambient"]:
+            said = "a network that no run trained has no symmetry: takes ambient alone"
+            raise ConfigError("subspaces", others[0], said)
+        self.check_images()

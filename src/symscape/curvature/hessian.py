@@ -16,6 +16,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from symscape.curvature.rewriting import twice_differentiable
 from symscape.layers.folding.ties import Labels
@@ -72,7 +73,8 @@ class Hessian:
         if network.training:
             raise ValueError("network: must be in eval mode: else the loss is no sum over images")
         self.network, self.images, self.labels, self.loss = network, images, labels, loss
-        self._forward = twice_differentiable(network, tied)
+        self.forward = twice_differentiable(network, tied)
+        """The same function, cheaper to differentiate twice."""
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.dimension = sum(p.numel() for p in self.parameters)
         self.micro_batch = min(micro_batch, len(labels))
@@ -121,7 +123,7 @@ class Hessian:
         loss = torch.zeros((), device=self.images.device, dtype=torch.float64)
         for x, y in self._batches():
             part = self.loss(self._forward(x), y) / self._count
-            total += self._flat(torch.autograd.grad(part, self.parameters))
+            total += self._flat(self._first(part, again=False))
             loss += part.detach().double()
         return total, float(loss)
 
@@ -164,7 +166,13 @@ class Hessian:
 
     def _gradient(self, x: Tensor, y: Tensor, *, again: bool) -> tuple[Tensor, ...]:
         part = self.loss(self._forward(x), y) / self._count
-        return torch.autograd.grad(part, self.parameters, create_graph=again)
+        return self._first(part, again=again)
+
+    def _first(self, loss: Tensor, *, again: bool) -> tuple[Tensor, ...]:
+        """Return the gradient, zero by parameters that are not used: of a second head, say."""
+        return torch.autograd.grad(
+            loss, self.parameters, create_graph=again, allow_unused=True, materialize_grads=True
+        )
 
     def _differentiate(
         self, gradient: tuple[Tensor, ...], directions: list[Tensor], *, retain: bool
@@ -180,6 +188,12 @@ class Hessian:
             allow_unused=True,
             materialize_grads=True,
         )
+
+    def _forward(self, x: Tensor) -> Tensor:
+        # Of the fused kernels of attention nobody has written the second derivative.
+        with sdpa_kernel(SDPBackend.MATH):
+            outputs: Tensor = self.forward(x)
+        return outputs
 
     def _graphs(self) -> list[_Graph]:
         """Return the graphs that are kept: as many as memory has room for, made once."""

@@ -159,7 +159,7 @@ def scaling(network: nn.Module, name: str) -> Tensor | None:
     if name == "none":
         return None
     parts = []
-    for parameter in network.parameters():
+    for parameter in (p for p in network.parameters() if p.requires_grad):
         size = parameter.detach().abs()
         if name == "filter" and parameter.dim() > 1:
             norms = parameter.detach().flatten(1).norm(dim=1)

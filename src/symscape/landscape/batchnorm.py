@@ -33,6 +33,20 @@ def batch_norms(network: nn.Module) -> list[_BatchNorm | TiedBatchNorm]:
     return [m for m in network.modules() if isinstance(m, kinds) and m.track_running_stats]
 
 
+def statistics_names(network: nn.Module) -> set[str]:
+    """Return the entries of the state dict that `reset_statistics` recomputes.
+
+    Buffers of these names in other modules (a frozen norm's, say) are weights like all others.
+    """
+    norms = set(batch_norms(network))
+    return {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in network.named_modules()
+        if module in norms
+        for name in STATISTICS
+    }
+
+
 @torch.no_grad()
 def reset_statistics(
     network: nn.Module, batches: Batches, forward: nn.Module | None = None
@@ -102,15 +116,21 @@ class Rescaled(nn.Module):
             self.scale.get_parameter("bias").copy_(mean)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x (N, C, H, W) to the same shape."""
-        y: Tensor = self.scale(self.norm(x))
-        return y
+        """Map x (N, C, ...) to the same shape."""
+        y: Tensor = self.norm(x)
+        z: Tensor = self.scale(_as_images(y))
+        return z.view_as(y)
 
 
 def norm_names(network: nn.Module) -> list[str]:
-    """Return the names of all layers that normalise (N, C, H, W)."""
+    """Return the names of all layers that normalise (N, C, ...) and that `repair` rescales."""
     kinds = (nn.BatchNorm2d, nn.GroupNorm, *TIED)
     return [name for name, module in network.named_modules() if isinstance(module, kinds)]
+
+
+def _as_images(y: Tensor) -> Tensor:
+    """Return (N, C, ...) as (N, C, H, W)."""
+    return y if y.ndim == 4 else y.reshape(*y.shape[:2], -1, 1)
 
 
 @torch.no_grad()
@@ -122,7 +142,7 @@ def output_moments(network: nn.Module, batches: Batches) -> Moments:
     sums: dict[str, tuple[int, Tensor, Tensor]] = {}
 
     def watch(name: str, y: Tensor) -> None:
-        wide = y.to(torch.promote_types(y.dtype, torch.float32))
+        wide = _as_images(y).to(torch.promote_types(y.dtype, torch.float32))
         if isinstance(norm := network.get_submodule(name), TIED):
             wide = wide.reshape(len(y), norm.channels, -1, y.shape[3])  # All its elements.
         count, total, squares = sums.get(name, (0, torch.zeros(()), torch.zeros(())))

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from symscape.landscape.batchnorm import (
-    STATISTICS,
     Moments,
     output_moments,
     rescaled,
     reset_statistics,
+    statistics_names,
 )
 from symscape.landscape.evaluation import Batches, Evaluation, Sums, accumulate
 from symscape.landscape.permutation import State
@@ -53,6 +53,7 @@ class Line:
         self.forward = forward or network
         # The tensors themselves, whatever modules `repair` puts around them.
         self.tensors = network.state_dict()
+        self.statistics_of = statistics_names(network)
 
     def measure(
         self,
@@ -102,7 +103,7 @@ class Line:
             for name, own in self.tensors.items():
                 if not own.is_floating_point():
                     continue
-                if name.endswith(STATISTICS) and self.bn != "lerp":
+                if name in self.statistics_of and self.bn != "lerp":
                     own.copy_(a[name])
                 else:
                     self._lerp(own, a[name], b[name], alpha)

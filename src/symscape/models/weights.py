@@ -19,26 +19,30 @@ PREFIXES = ("module.", "_orig_mod.")
 """What wrappers put before every name."""
 
 
-def read_foreign(path: Path) -> dict[str, Tensor]:
+def read_foreign(path: Path, key: str = "weights") -> dict[str, Tensor]:
     """Return the state dict of a .safetensors file, or of a .pt or .pth one by weights_only.
 
     Nests (`state_dict`, `model`) and prefixes of wrappers (`module.`) are taken off.
+
+    Args:
+        path: of the file.
+        key: of the config that names it.
 
     Raises:
         SymscapeError: the file is missing, damaged, holds more than tensors, or no state dict.
     """
     if not path.is_file():
-        raise ConfigError("weights", path, "no such file (null: random, pretrained: the library's)")
+        raise ConfigError(key, path, "no such file (null: random, pretrained: the library's)")
     try:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
-        raise SymscapeError(f"weights={path}: damaged ({error})") from error
+        raise ConfigError(key, path, f"damaged ({error})") from error
     except Exception as error:
-        raise SymscapeError(f"weights={path}: {_why(error)}") from error
-    return _unwrapped(path, state)
+        raise ConfigError(key, path, _why(error)) from error
+    return _unwrapped(f"{key}={path}", state)
 
 
 def _why(error: Exception) -> str:
@@ -49,14 +53,14 @@ def _why(error: Exception) -> str:
     return "damaged, or no weights; .safetensors, .pt and .pth are read"
 
 
-def _unwrapped(path: Path, state: Any) -> dict[str, Tensor]:
+def _unwrapped(source: str, state: Any) -> dict[str, Tensor]:
     while isinstance(state, Mapping) and (nests := [k for k in NESTS if _is_nest(state, k)]):
         state = state[nests[0]]
     if not isinstance(state, Mapping) or not state:
-        raise SymscapeError(f"weights={path}: holds {type(state).__name__}, no state dict")
+        raise SymscapeError(f"{source}: holds {type(state).__name__}, no state dict")
     for name, value in state.items():
         if not isinstance(value, Tensor):
-            raise SymscapeError(f"weights={path}: {name} is {type(value).__name__}, no tensor")
+            raise SymscapeError(f"{source}: {name} is {type(value).__name__}, no tensor")
     plain = dict(state)
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in plain):

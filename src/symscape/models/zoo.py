@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,8 +34,6 @@ class ZooNetwork:
     """In eval mode, on the CPU."""
     weights: str
     """Where its weights come from: `random weights (seed 0)`, or `pretrained weights`."""
-    channels: int
-    """Of the images, by its first convolution."""
     input_size: tuple[int, int] | None = None
     """Rows and columns; None where nobody says."""
     mean: tuple[float, ...] | None = None
@@ -43,6 +41,11 @@ class ZooNetwork:
     """A value a channel, in units where white is 1; None where nobody says."""
     library: str = ""
     """Name and version of the library it comes from."""
+
+    @cached_property
+    def channels(self) -> int:
+        """Of the images, by its first convolution; see `channels_of`."""
+        return channels_of(self.label, self.network)
 
 
 def load_network(
@@ -127,7 +130,7 @@ def _torchvision(name: str, model: str, wish: _Wish) -> ZooNetwork:
     size = (int(crop[0]), int(crop[-1])) if crop else None
     mean, std = (tuple(getattr(preset, key, ())) or None for key in ("mean", "std"))
     version = f"torchvision {torchvision.__version__}"
-    return ZooNetwork(name, network, "", channels_of(name, network), size, mean, std, version)
+    return ZooNetwork(name, network, "", size, mean, std, version)
 
 
 def _timm(name: str, model: str, wish: _Wish) -> ZooNetwork:
@@ -142,7 +145,7 @@ def _timm(name: str, model: str, wish: _Wish) -> ZooNetwork:
     size = tuple(about.get("input_size", ()))[1:] or None
     mean, std = (tuple(about.get(key, ())) or None for key in ("mean", "std"))
     version = f"timm {timm.__version__}"
-    return ZooNetwork(name, network, "", channels_of(name, network), size, mean, std, version)
+    return ZooNetwork(name, network, "", size, mean, std, version)
 
 
 def _own(name: str, wish: _Wish) -> ZooNetwork:
@@ -155,7 +158,7 @@ def _own(name: str, wish: _Wish) -> ZooNetwork:
     known |= dict.fromkeys(("in_channels", "in_chans", "channels"), wish.channels)
     asked = {key: value for key, value in known.items() if key in _parameters(make)}
     network = _made(name, lambda: make(**wish.told(**asked)))
-    return ZooNetwork(name, network, "", channels_of(name, network))
+    return ZooNetwork(name, network, "")
 
 
 def _parameters(make: Callable[..., Any]) -> Collection[str]:

@@ -63,11 +63,11 @@ class LineResult(Result):
 
 @dataclass(kw_only=True)
 class PairResult(LineResult):
-    """The line between two runs; alpha = 0 is `a`, 1 is `b` after its alignment."""
+    """The line between two networks; alpha = 0 is `a`, 1 is `b` after its alignment."""
 
     kind: ClassVar[str] = "pair"
-    a: RunReference
-    b: RunReference
+    a: Reference
+    b: Reference
     alignment: dict[str, Any]
 
 
@@ -106,10 +106,11 @@ class TrajectoryResult(LineResult):
 
 @dataclass(kw_only=True)
 class SharpnessResult(Result):
-    """The curvature at the end of a run, or along its training."""
+    """The curvature of a network: at the end of a run, or along its training."""
 
     kind: ClassVar[str] = "sharpness"
-    run: RunReference
+    run: Reference
+    """Of a run, or of a network that no run trained."""
     points: list[dict[str, Any]]
     """One point, or one a kept step: step, loss, gradient_norm, weight_norm, learning_rate, memory,
     symmetry (S of the kernels under D4, mean over layers), and `measures`: a list with subspace,

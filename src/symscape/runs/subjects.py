@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from symscape.config.network.model import MODELS
 from symscape.config.train import TrainConfig
@@ -50,6 +50,16 @@ class NetworkReference:
     weights: str
     """Content hash of its weights."""
     wandb_id: str = ""
+
+    symmetry: ClassVar[str] = ""
+    """None is known: what tables have columns for runs have here nothing to say."""
+    augment: ClassVar[str] = ""
+    seed: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        """What it shares with those that differ by their seed alone: it is one of a kind."""
+        return self.label
 
     @property
     def key(self) -> str:

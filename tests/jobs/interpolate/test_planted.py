@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from symscape.jobs.analysis.images import hardware_of
+from symscape.jobs.analysis.subjects import RunSubject
 from symscape.jobs.interpolate.evaluator import LineEvaluator
 from symscape.jobs.train.job import train
 from symscape.landscape.activations import match_activations
@@ -22,7 +23,7 @@ def evaluator(tmp_path_factory):
     root = tmp_path_factory.mktemp("planted")
     result = train(tiny(root, model={"width": 16}, trainer={"limit_train_batches": 20}))
     config = asking(root)
-    return LineEvaluator(config, open_run(result.folder), hardware_of(config))
+    return LineEvaluator(config, RunSubject(open_run(result.folder)), hardware_of(config))
 
 
 def barrier(evaluator, a, b):

@@ -19,6 +19,7 @@ from symscape.jobs.analysis.listing import Listing, writing_tables
 from symscape.jobs.analysis.missing import Task, make_missing
 from symscape.jobs.analysis.progress import Steps
 from symscape.jobs.analysis.shards import reports, share_of
+from symscape.jobs.analysis.subjects import NETWORKS
 from symscape.jobs.console import console, log
 from symscape.runs.find import Run
 from symscape.runs.manifest import git_commit, package_versions
@@ -34,7 +35,7 @@ class Analysis(ABC, Generic[AnyResult]):
 
     Args:
         config: what is wanted.
-        runs: the completed runs that it is about.
+        runs: the completed runs that it is about; none where it is about networks.
     """
 
     door: ClassVar[str]
@@ -48,6 +49,8 @@ class Analysis(ABC, Generic[AnyResult]):
     @property
     def place(self) -> Path:
         """Where all results of a study go; those of named runs stay apart from its tables."""
+        if self.common.network:
+            return Path(self.common.root) / NETWORKS / self.door
         if self.common.study:
             return Path(self.common.root) / self.common.study / self.door
         return self.runs[0].folder.resolve().parents[1] / self.door / "named"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from symscape.runs.identity import kind_order
-from symscape.runs.subjects import RunReference
+from symscape.runs.subjects import NetworkReference, Reference, RunReference
 
 
 class OfRun(Protocol):
-    """A result about one run."""
+    """A result about one run, or one network."""
 
-    run: RunReference
+    @property
+    def run(self) -> Reference:
+        """Which one."""
+        ...
 
 
 Result = TypeVar("Result", bound=OfRun)
@@ -30,12 +33,18 @@ TRAITS = (
 """The shortest label that tells all kinds apart is taken."""
 
 
-def labels_of(runs: Sequence[RunReference]) -> dict[str, str]:
+def labels_of(references: Sequence[Reference]) -> dict[str, str]:
     """Return a short label for each kind: its symmetry, and what else tells kinds apart.
 
-    Where no trait does, that is the hash of its settings, which its name ends with.
+    Where no trait does, that is the hash of its settings, which its name ends with. Networks that
+    no run trained have their own.
     """
-    kinds = {run.name: run for run in runs}
+    own = {each.name: each.label for each in references if isinstance(each, NetworkReference)}
+    runs = [each for each in references if not isinstance(each, NetworkReference)]
+    return own | _labels_of_runs({run.name: run for run in runs})
+
+
+def _labels_of_runs(kinds: Mapping[str, RunReference]) -> dict[str, str]:
     for traits in TRAITS:
         labels = {
             name: " ".join(text for t in traits if (text := getattr(run, t)))

@@ -11,19 +11,26 @@ from typing import Any, Protocol
 from symscape.errors import SymscapeError
 from symscape.jobs.analysis.progress import Steps, progress
 from symscape.jobs.console import console, log
-from symscape.runs.find import Run
 from symscape.runs.lock import BusyError, locked
 from symscape.runs.manifest import now
 from symscape.runs.results import AnyResult, is_whole, write_result
 from symscape.stopping import Interrupted, safe_point
 
 
+class Titled(Protocol):
+    """What a result is about."""
+
+    @property
+    def title(self) -> str:
+        """It, briefly."""
+        ...
+
+
 @dataclass(frozen=True)
 class Task:
     """One result to make, and where it goes."""
 
-    subjects: tuple[Run, ...]
-    """Empty where it is about a network that no run trained; `method` then says which."""
+    subjects: tuple[Titled, ...]
     path: Path
     settings: dict[str, Any] = field(compare=False)
     """What the result depends on."""

@@ -1,16 +1,99 @@
-"""Which runs an analysis is about."""
+"""What an analysis is about: runs of a study, or networks that no run trained."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from symscape.config.analysis import AnalysisConfig, FilterConfig
+from symscape.config.analysis import AnalysisConfig, FilterConfig, PlaceConfig
 from symscape.config.network.model import ON_GROUPS
 from symscape.errors import SymscapeError
 from symscape.jobs.console import log
-from symscape.runs.find import Run, find_runs, open_run
+from symscape.runs.find import Run, constrained_network, find_runs, load_at, open_run
+from symscape.runs.subjects import Reference, refer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from symscape.data.images import ImageData
+
+NETWORKS = "networks"
+"""The folder, beside the studies, of what is found of networks that no run trained."""
+
+
+class Subject(ABC):
+    """A network with its weights, and the images that it is for; compared by identity."""
+
+    reference: Reference
+    title: str
+    """The subject, briefly."""
+    run: Run | None = None
+    """What trained it; None: nothing of ours did."""
+
+    @property
+    @abstractmethod
+    def data(self) -> Mapping[str, Any]:
+        """What `ImageData.describe` says of its images."""
+
+    @abstractmethod
+    def images(self, place: PlaceConfig) -> ImageData:
+        """Return its images, from `place` if they have moved.
+
+        Raises:
+            SymscapeError: they are not there, or they are others.
+        """
+
+    @abstractmethod
+    def load_at(self, moment: str) -> tuple[nn.Module, int | None]:
+        """Return a plain network of its own in eval mode, on the CPU, and the steps behind it.
+
+        Raises:
+            SymscapeError: the weights are missing or damaged.
+        """
+
+    @abstractmethod
+    def constrained(self) -> nn.Module:
+        """Return the network with what ties its kernels, whatever its weights; to be read."""
+
+    def load(self) -> nn.Module:
+        """Return the network at its end, as `load_at` does."""
+        return self.load_at("final")[0]
+
+
+class RunSubject(Subject):
+    """A completed run."""
+
+    def __init__(self, run: Run) -> None:
+        self.run: Run = run
+        self.reference, self.title = refer(run), run.title
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What its manifest says of its images."""
+        return self.run.manifest.data
+
+    def images(self, place: PlaceConfig) -> ImageData:
+        """Return the images that it was trained on."""
+        from symscape.jobs.analysis.images import images_of
+
+        return images_of(self.run, place)
+
+    def load_at(self, moment: str) -> tuple[nn.Module, int | None]:
+        """Return its effective network at a moment of its training."""
+        return load_at(self.run, moment)
+
+    def constrained(self) -> nn.Module:
+        """Return the network that was trained, anew."""
+        return constrained_network(self.run)
+
+
+def images_asked(subject: Subject) -> dict[str, Any]:
+    """Return the settings that say which images a network is measured on; a run has its own."""
+    keys = ("content", "height", "width", "mean", "std")
+    return {} if subject.run is not None else {f"data.{key}": subject.data[key] for key in keys}
 
 
 def select_runs(config: AnalysisConfig, named: Sequence[str | None]) -> list[Run]:

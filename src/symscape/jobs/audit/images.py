@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from symscape.config.audit import AuditConfig
-from symscape.config.data import DataConfig
 from symscape.data.batches import Batches
 from symscape.data.content import content_key
 from symscape.data.images import ImageSet, channel_stats
@@ -17,6 +16,7 @@ from symscape.data.load import load_parts
 from symscape.data.resize import resized
 from symscape.errors import ConfigError
 from symscape.jobs.analysis.images import images_of, some
+from symscape.jobs.analysis.networks import data_config, normalisation
 from symscape.jobs.audit.specimens import Specimen
 from symscape.runs.find import Run
 from symscape.training.hardware import Hardware
@@ -66,20 +66,20 @@ class Images:
         return self._batches(test, classes, content, about["mean"], about["std"])
 
     def _of_network(self, specimen: Specimen, size: tuple[int, int]) -> TestImages:
-        """Read a folder's test part, resized to what the network takes."""
+        """Read the test part of the images, resized to what the network takes."""
         height, width = size
         if height != width:
             raise ConfigError("input_size", [height, width], "consistency needs square images")
         place = self.config.data
-        data = DataConfig("folder", root=place.root, cache=place.cache, image_size=height)
+        data = data_config(place, height)
         _, test, classes, content = load_parts(data, content_key(data))
         if test.images.shape[1] != specimen.channels:
             channels = f"{test.images.shape[1]} channels"
-            raise ConfigError("data.root", place.root, f"{channels}, not {specimen.channels}")
+            raise ConfigError("data", data.name, f"{channels}, not {specimen.channels}")
         zoo = specimen.zoo
         assert zoo is not None
-        mean, std = channel_stats(test.images)
-        return self._batches(test, len(classes), content, zoo.mean or mean, zoo.std or std)
+        mean, std, _ = normalisation(place, channel_stats(test.images), zoo)
+        return self._batches(test, len(classes), content, mean, std)
 
     def _batches(
         self,

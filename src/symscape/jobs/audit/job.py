@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 
 from symscape.config.audit import AuditConfig
-from symscape.config.data import DataConfig
 from symscape.jobs.analysis.analysis import Analysis, perform
 from symscape.jobs.analysis.missing import Task
 from symscape.jobs.analysis.progress import Steps
@@ -25,9 +24,6 @@ from symscape.runs.results import AuditResult, result_path, settings_hash
 
 if TYPE_CHECKING:
     from symscape.jobs.audit.measure import AuditMeasure
-
-NETWORKS = "networks"
-"""The folder, beside the studies, of what is found of networks that no run trained."""
 
 
 def audit(config: AuditConfig, *, show_only: bool = False) -> None:
@@ -48,13 +44,6 @@ class AuditAnalysis(Analysis[AuditResult]):
         self.config = config
         self.measurer: AuditMeasure | None = None
 
-    @property
-    def place(self) -> Path:
-        """Where results go: a study's, or the one of networks."""
-        return (
-            Path(self.config.root) / NETWORKS / self.door if self.config.network else super().place
-        )
-
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The settings that a result depends on."""
@@ -68,16 +57,16 @@ class AuditAnalysis(Analysis[AuditResult]):
         if config.network:
             settings |= {"seed": config.seed, "input_size": config.input_size}
             settings["content"] = self._content()
+            given = {key: getattr(config.data, key) for key in ("mean", "std")}
+            settings |= {key: value for key, value in given.items() if value is not None}
         return settings
 
     def _content(self) -> str:
         """Return what the images of a network show; nothing where there are none."""
         from symscape.data.content import content_key
+        from symscape.jobs.analysis.networks import data_config
 
-        place = self.config.data
-        if place.root is None:
-            return ""
-        return content_key(DataConfig("folder", root=place.root, cache=place.cache))
+        return content_key(data_config(self.config.data)) if self.config.data.given else ""
 
     @property
     def folder(self) -> Path:
@@ -97,11 +86,10 @@ class AuditAnalysis(Analysis[AuditResult]):
         """Return a result a network."""
         return [
             Task(
-                () if specimen.run is None else (specimen.run,),
+                (specimen,),
                 path,
                 self.settings,
                 len(self.config.wanted) * (1 + len(self.config.mitigations)),
-                method="" if specimen.run is not None else specimen.reference.label,
             )
             for path, specimen in self.specimens.items()
         ]
@@ -130,7 +118,7 @@ class AuditAnalysis(Analysis[AuditResult]):
         names = {"kernels": "layers", "padding": "padding", "consistency": "consistency"}
         wanted = [names[q] for q in self.config.wanted if q in names]
         wanted += ["mitigations"] if self.config.mitigations else []
-        if self.config.network and self.config.data.root is None:
+        if self.config.network and not self.config.data.given:
             wanted = [name for name in wanted if name != "consistency"]
         files = [self.folder / f"{name}.csv" for name in ("summary", *wanted)]
         extra = (self.folder / f"{name}.csv" for name in ("claims", "comparisons"))

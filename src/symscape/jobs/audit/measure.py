@@ -184,7 +184,7 @@ class AuditMeasure:
         return {**asdict(found), "worst": found.worst, "exact": found.exact}
 
     def _consistency(self, look: _Look) -> Found:
-        if look.specimen.run is None and self.config.data.root is None:
+        if look.specimen.run is None and not self.config.data.given:
             raise _LeftOutError("no images (data.root=PATH)")
         if len(look.trace.output) not in (2, 4):
             raise _LeftOutError("its answer is no class")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -12,13 +11,12 @@ from torch import nn
 from symscape.config.audit import AuditConfig
 from symscape.config.network.model import ON_GROUPS
 from symscape.errors import ConfigError
+from symscape.jobs.analysis.networks import weighted
 from symscape.models.build import group_grid
-from symscape.models.weights import fill_network, read_foreign
-from symscape.models.zoo import ZooNetwork, load_network
+from symscape.models.zoo import ZooNetwork
 from symscape.runs.find import Run
 from symscape.runs.find import load_network as load_run
-from symscape.runs.subjects import NetworkReference, Reference, refer
-from symscape.runs.weights import content_hash
+from symscape.runs.subjects import Reference, refer
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +36,11 @@ class Specimen:
     zoo: ZooNetwork | None = None
     about: dict[str, Any] = field(default_factory=dict)
     """What else a result should say of it."""
+
+    @property
+    def title(self) -> str:
+        """It, briefly."""
+        return self.reference.label if self.run is None else self.run.title
 
     @property
     def final(self) -> nn.Module:
@@ -81,22 +84,14 @@ def specimen_of_network(config: AuditConfig) -> Specimen:
             says how large its images are.
     """
     assert config.network is not None
-    pretrained = config.weights == "pretrained"
-    zoo = load_network(config.network, pretrained=pretrained, seed=config.seed)
-    weights, label = zoo.weights, config.network
-    if pretrained:
-        label += " pretrained"
-    elif config.weights is not None:
-        path = Path(config.weights)
-        fill_network(zoo.network, read_foreign(path), f"weights={path}")
-        weights, label = f"weights of {path.name}", f"{label} {path.name}"
+    loaded = weighted(config.network, config.weights, seed=config.seed)
+    zoo = loaded.zoo
     size = tuple(config.input_size) if config.input_size else zoo.input_size
     if size is None:
         raise ConfigError("input_size", None, f"{config.network} does not say; N or [height,width]")
-    digest = content_hash(zoo.network.state_dict())
     return Specimen(
-        reference=NetworkReference(label, digest),
-        weights=weights,
+        reference=loaded.reference,
+        weights=loaded.weights,
         channels=zoo.channels,
         size=(size[0], size[1]),
         moments={"final": lambda: zoo.network},

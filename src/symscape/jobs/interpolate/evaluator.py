@@ -13,15 +13,15 @@ from torch import Tensor
 from symscape.config.interpolate import InterpolateConfig
 from symscape.data.batches import Batches
 from symscape.data.images import ImageSet
-from symscape.errors import SymscapeError
-from symscape.jobs.analysis.images import images_of, on_device, some
+from symscape.errors import ConfigError, SymscapeError
+from symscape.jobs.analysis.images import on_device, some
+from symscape.jobs.analysis.subjects import Subject
 from symscape.jobs.console import log
 from symscape.landscape.barriers import barriers
-from symscape.landscape.batchnorm import STATISTICS_BATCH, reset_statistics
+from symscape.landscape.batchnorm import STATISTICS_BATCH, norm_names, reset_statistics
 from symscape.landscape.evaluation import Transformed, evaluate
 from symscape.landscape.interpolation import Line, Point
 from symscape.layers.evaluation import for_evaluation
-from symscape.runs.find import Run, load_network
 from symscape.runs.results import Curves
 from symscape.training.hardware import Hardware
 from symscape.training.setup import make_batches
@@ -37,23 +37,26 @@ class LineEvaluator:
 
     Args:
         config: What to measure.
-        run: Any run of those to compare: all are of one architecture and data set.
+        subject: Any of those to compare: all are of one architecture and data set.
         hardware: On what.
 
     Raises:
         SymscapeError: the images are not there, or are not those of the training.
     """
 
-    def __init__(self, config: InterpolateConfig, run: Run, hardware: Hardware) -> None:
-        self.config, self.run, self.hardware = config, run, hardware
-        self.data = images_of(run, config.data)
-        self.network = self.hardware.prepare(load_network(run))
+    def __init__(self, config: InterpolateConfig, subject: Subject, hardware: Hardware) -> None:
+        self.config, self.subject, self.hardware = config, subject, hardware
+        self.data = subject.images(config.data)
+        self.network = self.hardware.prepare(subject.load())
+        if config.bn == "repair" and not norm_names(self.network):
+            label = subject.reference.label
+            raise ConfigError("bn", "repair", f"{label} has no BatchNorm or GroupNorm; takes reset")
         self.forward = self.hardware.prepare(for_evaluation(self.network, self.hardware.precision))
-        self.twin = self.hardware.prepare(load_network(run))
+        self.twin = self.hardware.prepare(subject.load())
         # The reference: the same weights in full precision.
         exact = "float64" if self.hardware.precision == "float64" else "float32"
         self.exact = replace(self.hardware, precision=exact)
-        self.exact_network = self.exact.prepare(load_network(run))
+        self.exact_network = self.exact.prepare(subject.load())
         splits: dict[str, Any] = {
             "train": self.batches(self.first(config.train_images)),
             "test": self.batches(some(self.data.test, config.test_images)),
@@ -75,8 +78,8 @@ class LineEvaluator:
         """Return an image set in batches on the device."""
         return make_batches(images, self.data, self.hardware, batch_size=size, shuffle=False)
 
-    def _state(self, run: Run) -> dict[str, Tensor]:
-        return on_device(load_network(run), self.hardware)
+    def _state(self, subject: Subject) -> dict[str, Tensor]:
+        return on_device(subject.load(), self.hardware)
 
     def check_precision(self) -> dict[str, float]:
         """Return the loss of the network as it is filled, in its precision and in full.

@@ -1,4 +1,4 @@
-"""One pair of runs: align, walk the line between them, and say what came out."""
+"""One pair of networks: align, walk the line between them, and say what came out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from symscape.errors import SymscapeError
+from symscape.jobs.analysis.subjects import Subject
 from symscape.jobs.interpolate.evaluator import (
     ALIGNMENT_BATCH,
     LineEvaluator,
@@ -26,33 +27,31 @@ from symscape.landscape.permutation import (
 )
 from symscape.landscape.weights import match_weights
 from symscape.models.permutations import PermutationSpec, permutation_spec
-from symscape.runs.find import Run
 from symscape.runs.results import PairResult
-from symscape.runs.subjects import refer
 
 State = Mapping[str, Tensor]
 GUARD_IMAGES = 64
 
 
 class PairMeasure:
-    """Measures pairs of runs; end points are evaluated once a run."""
+    """Measures pairs of networks; end points are evaluated once a network."""
 
     def __init__(self, evaluator: LineEvaluator) -> None:
         self.evaluator = evaluator
-        self.ends: dict[Run, Point] = {}
+        self.ends: dict[Subject, Point] = {}
 
     @cached_property
     def spec(self) -> PermutationSpec:
         """What may be permuted in these networks."""
         try:
-            return permutation_spec(self.evaluator.network)
+            return permutation_spec(self.evaluator.exact_network, self.guard_images()[:2])
         except TypeError as error:
             raise SymscapeError(f"{error}: align=none goes without them") from error
 
     def measure(
         self,
-        a: Run,
-        b: Run,
+        a: Subject,
+        b: Subject,
         align: str,
         tick: Callable[[], None] = lambda: None,
     ) -> PairResult:
@@ -65,7 +64,12 @@ class PairMeasure:
         return self.line(a, b, right, alignment, tick)
 
     def line(
-        self, a: Run, b: Run, right: State, alignment: dict[str, Any], tick: Callable[[], None]
+        self,
+        a: Subject,
+        b: Subject,
+        right: State,
+        alignment: dict[str, Any],
+        tick: Callable[[], None],
     ) -> PairResult:
         """Return the result of the line from A to B's aligned state."""
         alphas, left = line_points(self.evaluator.config.points), self.evaluator.state(a)
@@ -73,8 +77,8 @@ class PairMeasure:
         points = self.evaluator.line.measure(left, right, alphas, known=known, tick=tick)
         curves = curves_of(points, _label(a, b))
         return PairResult(
-            a=refer(a),
-            b=refer(b),
+            a=a.reference,
+            b=b.reference,
             alphas=alphas,
             curves=curves,
             barriers=all_barriers(alphas, curves),
@@ -82,26 +86,26 @@ class PairMeasure:
             precision_check=self.check(left, right),
         )
 
-    def known(self, a: Run, b: Run) -> dict[float, Point]:
+    def known(self, a: Subject, b: Subject) -> dict[float, Point]:
         """Return what the ends of a pair reach, by alpha."""
         known = {0.0: self.end(a)}
         if self.evaluator.config.bn != "none":  # With A's statistics, B is another network.
             known[1.0] = self.end(b)
         return known
 
-    def end(self, run: Run) -> Point:
-        """Return what a run reaches under the policy; the same for every line that ends there."""
-        if run not in self.ends:
-            state = self.evaluator.state(run)
-            self.ends[run] = self.evaluator.line.measure(state, state, [0.0])[0]
-        return self.ends[run]
+    def end(self, subject: Subject) -> Point:
+        """Return what a network reaches under the policy; the same for every line with that end."""
+        if subject not in self.ends:
+            state = self.evaluator.state(subject)
+            self.ends[subject] = self.evaluator.line.measure(state, state, [0.0])[0]
+        return self.ends[subject]
 
     def check(self, left: State, right: State) -> dict[str, float]:
         """Compare the precision with float32 in the middle of the line, where losses are high."""
         self.evaluator.line.fill(left, right, 0.5)
         return self.evaluator.check_precision()
 
-    def aligned(self, a: Run, b: Run, align: str) -> tuple[State, dict[str, Any]]:
+    def aligned(self, a: Subject, b: Subject, align: str) -> tuple[State, dict[str, Any]]:
         """Return B's state with its channels in A's order, and how that was found.
 
         Raises:
@@ -112,7 +116,7 @@ class PairMeasure:
         except AlignmentError as error:
             raise SymscapeError(f"{_label(a, b)}: align={align}: {error}") from error
 
-    def _aligned(self, a: Run, b: Run, align: str) -> tuple[State, dict[str, Any]]:
+    def _aligned(self, a: Subject, b: Subject, align: str) -> tuple[State, dict[str, Any]]:
         left, right = self.evaluator.state(a), self.evaluator.state(b)
         if align == "none":
             return right, {"method": "none"}
@@ -147,5 +151,5 @@ class PairMeasure:
         return next(iter(self.evaluator.batches(self.evaluator.data.test, GUARD_IMAGES)))[0]
 
 
-def _label(a: Run, b: Run) -> str:
-    return f"{refer(a).label} and {refer(b).label}"
+def _label(a: Subject, b: Subject) -> str:
+    return f"{a.reference.label} and {b.reference.label}"

@@ -1,4 +1,4 @@
-"""Barriers between the runs of a study, pair by pair: the analysis."""
+"""Barriers between networks, pair by pair: the analysis."""
 
 from __future__ import annotations
 
@@ -15,15 +15,9 @@ from symscape.errors import SymscapeError
 from symscape.jobs.analysis.analysis import Analysis
 from symscape.jobs.analysis.missing import Task
 from symscape.jobs.analysis.progress import Steps
-from symscape.jobs.console import log
-from symscape.jobs.interpolate.selection import (
-    comparable,
-    neighbours_first,
-    select_pairs,
-    traits,
-)
+from symscape.jobs.analysis.subjects import Subject, images_asked
+from symscape.jobs.interpolate.selection import Pair, alike, neighbours_first
 from symscape.jobs.interpolate.tables import barrier_figures, numbers_of, table_of, write_tables
-from symscape.runs.find import Run
 from symscape.runs.results import (
     PairResult,
     is_whole,
@@ -32,7 +26,6 @@ from symscape.runs.results import (
     settings_hash,
     write_result,
 )
-from symscape.runs.subjects import refer
 
 if TYPE_CHECKING:
     from symscape.jobs.interpolate.measure import PairMeasure
@@ -41,27 +34,15 @@ CANDIDATES = ("activations", "weights")
 
 
 class PairAnalysis(Analysis[PairResult]):
-    """The line between every two runs.
-
-    Raises:
-        SymscapeError: no such pair, or two runs that cannot be compared.
-    """
+    """The line between the networks of each pair."""
 
     door = "interpolate"
     kind = PairResult
 
-    def __init__(self, config: InterpolateConfig, runs: Sequence[Run]) -> None:
-        super().__init__(config, runs)
-        self.config = config
-        self.pairs = select_pairs(self.runs, config.pairs, config.pairs_per_cell)
-        if not self.pairs:
-            count = f"{len(runs)} completed run(s)"
-            raise SymscapeError(f"pairs={config.pairs}: {count} make no such pair")
-        found = len(self.pairs)
-        self.pairs, why = comparable(self.pairs)
-        if len(self.pairs) < found:
-            log.info(f"left out: {found - len(self.pairs)} of {found} pairs are unlike: {why}")
-        self.measurer: PairMeasure
+    def __init__(self, config: InterpolateConfig, pairs: Sequence[Pair]) -> None:
+        super().__init__(config, [each.run for each in pairs[0] if each.run is not None])
+        self.config, self.pairs = config, list(pairs)
+        self.measurer: PairMeasure | None = None
 
     @property
     def folder(self) -> Path:
@@ -69,17 +50,20 @@ class PairAnalysis(Analysis[PairResult]):
         return self._folder(self.config.align)
 
     def _folder(self, align: str) -> Path:
-        digest = settings_hash(settings_of(self.config, align))
+        digest = settings_hash(self._settings(align))
         return self.place / f"{align}-{self.config.bn}-{digest}"
 
-    def _path(self, pair: tuple[Run, Run], align: str) -> Path:
-        return result_path(self._folder(align), [refer(run) for run in pair])
+    def _settings(self, align: str) -> dict[str, Any]:
+        return settings_of(self.config, align) | images_asked(self.pairs[0][0])
+
+    def _path(self, pair: Pair, align: str) -> Path:
+        return result_path(self._folder(align), [each.reference for each in pair])
 
     def tasks(self) -> list[Task]:
         """Return a result a pair; two of which `best` is chosen."""
         config = self.config
         methods = CANDIDATES if config.align == "best" else (config.align,)
-        settings = {method: settings_of(config, method) for method in methods}
+        settings = {method: self._settings(method) for method in methods}
         return [
             Task(pair, self._path(pair, method), settings[method], config.points, method)
             for pair in neighbours_first(self.pairs)
@@ -91,15 +75,14 @@ class PairAnalysis(Analysis[PairResult]):
         from symscape.jobs.interpolate.evaluator import LineEvaluator
         from symscape.jobs.interpolate.measure import PairMeasure
 
-        run = task.subjects[0]
-        known = getattr(self, "measurer", None)
-        if known is None or traits(run) != traits(known.evaluator.run):
-            self.measurer = PairMeasure(LineEvaluator(self.config, run, self.hardware))
+        first, _ = pair_of(task)
+        if self.measurer is None or not alike(first, self.measurer.evaluator.subject):
+            self.measurer = PairMeasure(LineEvaluator(self.config, first, self.hardware))
 
     def measure(self, task: Task, steps: Steps) -> PairResult:
         """Align, walk the line."""
-        a, b = task.subjects
-        return self.measurer.measure(a, b, task.method, steps.tick)
+        assert self.measurer is not None  # prepare saw to it
+        return self.measurer.measure(*pair_of(task), task.method, steps.tick)
 
     def say(self, result: PairResult) -> str:
         """Return the barriers."""
@@ -122,7 +105,7 @@ class PairAnalysis(Analysis[PairResult]):
         heights = {m: r.barriers["train"]["loss"]["chord"] for m, r in results.items()}
         best = min(heights, key=lambda method: heights[method])
         alignment = results[best].alignment | {"candidates": heights}
-        settings = settings_of(self.config, "best")
+        settings = self._settings("best")
         return replace(results[best], settings=settings, alignment=alignment)
 
     def wanted(self) -> list[Path]:
@@ -150,13 +133,20 @@ class PairAnalysis(Analysis[PairResult]):
         return table_of(f"barrier (chord, loss in nats), {about}", results)
 
     def row(self, result: PairResult) -> dict[str, Any]:
-        """Return the two runs and all barriers."""
+        """Return the two networks and all barriers."""
         barriers = {f"{s}/{m}/{d}": result.barriers[s][m][d] for s, m, d in numbers_of(result)}
         return {"a": result.a.label, "b": result.b.label, **barriers}
 
     def figures(self, results: Sequence[PairResult]) -> dict[str, float]:
         """Return the mean barriers of every two kinds."""
         return barrier_figures(results)
+
+
+def pair_of(task: Task) -> Pair:
+    """Return the two networks that a task is about."""
+    a, b = task.subjects
+    assert isinstance(a, Subject) and isinstance(b, Subject)  # tasks saw to it
+    return a, b
 
 
 def settings_of(config: InterpolateConfig, align: str) -> dict[str, Any]:

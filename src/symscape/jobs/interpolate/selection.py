@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from hashlib import sha256
 from heapq import nsmallest
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 from symscape.config.network.model import ON_GROUPS
 from symscape.errors import SymscapeError
+from symscape.jobs.analysis.subjects import RunSubject, Subject
+from symscape.jobs.console import log
 from symscape.runs.find import Run
+
+Pair = tuple[Subject, Subject]
+Item = TypeVar("Item", bound=Hashable)
 
 SAME = ("content", "classes", "channels", "height", "width", "mean", "std")
 """What two runs must agree on in their manifests' `data`; mean and std follow val_fraction."""
+
+
+def chosen_pairs(runs: Sequence[Run], which: str, per_cell: int | None) -> list[Pair]:
+    """Return the pairs to measure; say which ones are left out.
+
+    Raises:
+        SymscapeError: there is no such pair, or two runs cannot be compared.
+    """
+    pairs = select_pairs(runs, which, per_cell)
+    if not pairs:
+        raise SymscapeError(f"pairs={which}: {len(runs)} completed run(s) make no such pair")
+    kept, why = comparable(pairs)
+    if len(kept) < len(pairs):
+        log.info(f"left out: {len(pairs) - len(kept)} of {len(pairs)} pairs are unlike: {why}")
+    subjects = {run: RunSubject(run) for run in runs}
+    return [(subjects[a], subjects[b]) for a, b in kept]
+
+
+def alike(a: Subject, b: Subject) -> bool:
+    """Whether two networks are of one architecture, for the same images."""
+    if a.run is None or b.run is None:
+        return a.run is b.run  # Networks that are asked for together are.
+    return traits(a.run) == traits(b.run)
 
 
 def comparable(pairs: Sequence[tuple[Run, Run]]) -> tuple[list[tuple[Run, Run]], str]:
@@ -86,7 +114,7 @@ def _names(pair: tuple[Run, Run]) -> tuple[str, str]:
     return pair[0].manifest.name, pair[1].manifest.name
 
 
-def neighbours_first(pairs: Sequence[tuple[Run, Run]]) -> list[tuple[Run, Run]]:
+def neighbours_first(pairs: Sequence[tuple[Item, Item]]) -> list[tuple[Item, Item]]:
     """Return pairs in an order in which stretches of any length touch few runs.
 
     Pairs are the places of a matrix of runs, walked along in Z-order (Morton 1966): 16 stretches of

@@ -18,7 +18,7 @@ from symscape.jobs.console import shown
 from symscape.landscape.intervals import Interval, pairs_intervals
 from symscape.runs.identity import kind_order
 from symscape.runs.results import PairResult, read_results
-from symscape.runs.subjects import RunReference
+from symscape.runs.subjects import Reference
 from symscape.runs.tables import Row, Value, write_rows
 
 Number = tuple[str, str, str]
@@ -29,8 +29,8 @@ Number = tuple[str, str, str]
 class Cell:
     """All seed pairs of two kinds of runs; a kind is what is equal but for the seed."""
 
-    a: RunReference
-    b: RunReference
+    a: Reference
+    b: Reference
     results: list[PairResult]
 
     def barriers(self) -> dict[Number, Interval]:
@@ -50,7 +50,7 @@ class Cell:
 
     def _pairs(self) -> list[tuple[str, str]]:
         return [
-            (r.a.folder, r.b.folder) if r.a.name == self.a.name else (r.b.folder, r.a.folder)
+            (r.a.key, r.b.key) if r.a.name == self.a.name else (r.b.key, r.a.key)
             for r in self.results
         ]
 
@@ -58,7 +58,7 @@ class Cell:
 def cells_of(results: Iterable[PairResult]) -> list[Cell]:
     """Group results into cells, in the order of the symmetries."""
     groups: dict[tuple[str, str], list[PairResult]] = defaultdict(list)
-    kinds: dict[str, RunReference] = {}
+    kinds: dict[str, Reference] = {}
     for result in results:
         first, second = sorted((result.a, result.b), key=_order)
         kinds |= {first.name: first, second.name: second}
@@ -67,7 +67,7 @@ def cells_of(results: Iterable[PairResult]) -> list[Cell]:
     return sorted(cells, key=lambda cell: (_order(cell.a), _order(cell.b)))
 
 
-def _order(run: RunReference) -> tuple[Any, ...]:
+def _order(run: Reference) -> tuple[Any, ...]:
     return kind_order(run.symmetry), run.augment, run.name
 
 
@@ -164,7 +164,7 @@ def _settings(folder: Path, result: PairResult) -> dict[str, Value]:
     return {"settings": folder.name, **settings, "precision": result.resolved["precision"]}
 
 
-def _kind(side: str, run: RunReference) -> dict[str, Value]:
+def _kind(side: str, run: Reference) -> dict[str, Value]:
     return {
         f"name_{side}": run.name,
         f"symmetry_{side}": run.symmetry,

@@ -12,11 +12,10 @@ from symscape.config.interpolate import InterpolateConfig
 from symscape.jobs.analysis.analysis import Analysis
 from symscape.jobs.analysis.missing import Task
 from symscape.jobs.analysis.progress import Steps
-from symscape.jobs.interpolate.selection import traits
+from symscape.jobs.analysis.subjects import RunSubject
+from symscape.jobs.interpolate.selection import alike
 from symscape.jobs.interpolate.trajectory_tables import numbers_of, table_of, write_tables
-from symscape.runs.find import Run
 from symscape.runs.results import TrajectoryResult, result_path, settings_hash
-from symscape.runs.subjects import refer
 
 if TYPE_CHECKING:
     from symscape.jobs.interpolate.evaluator import LineEvaluator
@@ -28,8 +27,9 @@ class TrajectoryAnalysis(Analysis[TrajectoryResult]):
     door = "interpolate"
     kind = TrajectoryResult
 
-    def __init__(self, config: InterpolateConfig, runs: Sequence[Run]) -> None:
-        super().__init__(config, runs)
+    def __init__(self, config: InterpolateConfig, subjects: Sequence[RunSubject]) -> None:
+        super().__init__(config, [each.run for each in subjects])
+        self.subjects = subjects
         self.config, self.settings = config, settings_of(config)
         self.evaluator: LineEvaluator | None = None
 
@@ -42,24 +42,24 @@ class TrajectoryAnalysis(Analysis[TrajectoryResult]):
         """Return a result a run."""
         steps = self.config.points + self.config.plane_points**2
         return [
-            Task((run,), result_path(self.folder, [refer(run)]), self.settings, steps)
-            for run in self.runs
+            Task((each,), result_path(self.folder, [each.reference]), self.settings, steps)
+            for each in self.subjects
         ]
 
     def prepare(self, task: Task) -> None:
         """Load images and networks: those of other runs may be of another shape."""
         from symscape.jobs.interpolate.evaluator import LineEvaluator
 
-        run = task.subjects[0]
-        if self.evaluator is None or traits(run) != traits(self.evaluator.run):
-            self.evaluator = LineEvaluator(self.config, run, self.hardware)
+        subject = run_of(task)
+        if self.evaluator is None or not alike(subject, self.evaluator.subject):
+            self.evaluator = LineEvaluator(self.config, subject, self.hardware)
 
     def measure(self, task: Task, steps: Steps) -> TrajectoryResult:
         """Walk the line, and look at the plane around the path."""
         from symscape.jobs.interpolate.trajectory import measure
 
         assert self.evaluator is not None  # prepare saw to it
-        return measure(self.evaluator, task.subjects[0], steps.tick)
+        return measure(self.evaluator, run_of(task).run, steps.tick)
 
     def say(self, result: TrajectoryResult) -> str:
         """Return how much the line rises, and how long the path is."""
@@ -91,6 +91,13 @@ class TrajectoryAnalysis(Analysis[TrajectoryResult]):
     def row(self, result: TrajectoryResult) -> dict[str, Any]:
         """Return the run and its numbers."""
         return {"run": result.run.label, **numbers_of(result)}
+
+
+def run_of(task: Task) -> RunSubject:
+    """Return the run that a task is about."""
+    (subject,) = task.subjects
+    assert isinstance(subject, RunSubject)  # tasks saw to it
+    return subject
 
 
 def settings_of(config: InterpolateConfig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The sharpness job: curvature at the end of runs, or along their training."""
+"""The sharpness job: curvature at the end of runs, along their training, or of networks."""
 
 from __future__ import annotations
 
@@ -12,34 +12,41 @@ from symscape.config.sharpness import SharpnessConfig
 from symscape.jobs.analysis.analysis import Analysis, perform
 from symscape.jobs.analysis.missing import Task
 from symscape.jobs.analysis.progress import Steps
-from symscape.jobs.analysis.subjects import select_runs
+from symscape.jobs.analysis.subjects import RunSubject, Subject, images_asked, select_runs
 from symscape.jobs.console import start_logging
 from symscape.jobs.sharpness.matched import FILE, matched_table, write_matched
 from symscape.jobs.sharpness.tables import numbers_of, table_of, warnings_of, write_tables
-from symscape.runs.find import Run, kept_weights
+from symscape.runs.find import kept_weights
 from symscape.runs.results import SharpnessResult, result_path, settings_hash
-from symscape.runs.subjects import refer
 
 if TYPE_CHECKING:
     from symscape.jobs.sharpness.measure import CurvatureMeasure
 
 
 def sharpness(config: SharpnessConfig, *, show_only: bool = False) -> None:
-    """Measure the curvature of the runs that `config` names; see `perform`."""
+    """Measure the curvature of the runs or the network that `config` names; see `perform`."""
     start_logging()
-    runs = select_runs(config, (config.run,))
-    perform(SharpnessAnalysis(config, runs), show_only=show_only)
+    perform(SharpnessAnalysis(config, _subjects(config)), show_only=show_only)
+
+
+def _subjects(config: SharpnessConfig) -> list[Subject]:
+    if config.network is None:
+        return [RunSubject(run) for run in select_runs(config, (config.run,))]
+    from symscape.jobs.analysis.networks import network_subjects
+
+    return network_subjects(config, {"weights": config.weights}, seed=config.seed)
 
 
 class SharpnessAnalysis(Analysis[SharpnessResult]):
-    """The curvature of every run."""
+    """The curvature of every run, or of a network."""
 
     door = "sharpness"
     kind = SharpnessResult
 
-    def __init__(self, config: SharpnessConfig, runs: Sequence[Run]) -> None:
-        super().__init__(config, runs)
-        self.config, self.settings = config, settings_of(config)
+    def __init__(self, config: SharpnessConfig, subjects: Sequence[Subject]) -> None:
+        super().__init__(config, [each.run for each in subjects if each.run is not None])
+        self.config, self.subjects = config, subjects
+        self.settings = settings_of(config) | images_asked(subjects[0])
         self.measurer: CurvatureMeasure | None = None
 
     @property
@@ -48,15 +55,15 @@ class SharpnessAnalysis(Analysis[SharpnessResult]):
         return self.place / f"{self.config.along}-{settings_hash(self.settings)}"
 
     def tasks(self) -> list[Task]:
-        """Return a result a run."""
+        """Return a result a subject."""
         return [
             Task(
-                (run,),
-                result_path(self.folder, [refer(run)]),
+                (each,),
+                result_path(self.folder, [each.reference]),
                 self.settings,
-                steps_of(self.config, run),
+                steps_of(self.config, each),
             )
-            for run in self.runs
+            for each in self.subjects
         ]
 
     def prepare(self, task: Task) -> None:
@@ -64,12 +71,18 @@ class SharpnessAnalysis(Analysis[SharpnessResult]):
         from symscape.jobs.sharpness.measure import CurvatureMeasure
 
         if self.measurer is None:
-            self.measurer = CurvatureMeasure(self.config, task.subjects[0], self.hardware)
+            self.measurer = CurvatureMeasure(self.config, self._of(task), self.hardware)
 
     def measure(self, task: Task, steps: Steps) -> SharpnessResult:
-        """Measure one run."""
+        """Measure one subject."""
         assert self.measurer is not None  # prepare saw to it
-        return self.measurer.measure(task.subjects[0], steps)
+        return self.measurer.measure(self._of(task), steps)
+
+    @staticmethod
+    def _of(task: Task) -> Subject:
+        (subject,) = task.subjects
+        assert isinstance(subject, Subject)  # tasks saw to it
+        return subject
 
     def say(self, result: SharpnessResult) -> str:
         """Return the loss and the largest eigenvalues."""
@@ -118,7 +131,7 @@ class SharpnessAnalysis(Analysis[SharpnessResult]):
         return warnings_of(results)
 
     def row(self, result: SharpnessResult) -> dict[str, Any]:
-        """Return the run and its numbers at its end."""
+        """Return the subject and its numbers at its end."""
         numbers = {number.name: number.value for number in numbers_of(result.points[-1])}
         return {"run": result.run.label, **numbers}
 
@@ -137,7 +150,9 @@ def settings_of(config: SharpnessConfig) -> dict[str, Any]:
     return {key: getattr(config, key) for key in keys}
 
 
-def steps_of(config: SharpnessConfig, run: Run) -> int:
-    """Return how many measures a run takes: the progress bar counts them."""
-    points = len(kept_weights(run)) if config.along == "trajectory" else 1
+def steps_of(config: SharpnessConfig, subject: Subject) -> int:
+    """Return how many measures a subject takes: the progress bar counts them."""
+    points = 1
+    if config.along == "trajectory" and subject.run is not None:
+        points = len(kept_weights(subject.run))
     return points * len(config.subspaces) * len(config.scalings) * len(config.quantities)

@@ -19,15 +19,15 @@ from symscape.curvature.subspaces import (
     scaling,
 )
 from symscape.errors import SymscapeError
-from symscape.jobs.analysis.images import images_of, some
+from symscape.jobs.analysis.images import some
 from symscape.jobs.analysis.progress import Steps
+from symscape.jobs.analysis.subjects import Subject
 from symscape.jobs.sharpness.quantities import QUANTITIES
 from symscape.landscape.batchnorm import STATISTICS_BATCH, batch_norms, reset_statistics
 from symscape.layers.bases import Basis, kernel_bases
 from symscape.layers.folding.ties import Labels
-from symscape.runs.find import Run, constrained_network, kept_weights, load_at
+from symscape.runs.find import Run, kept_weights, load_at
 from symscape.runs.results import SharpnessResult, jsonable
-from symscape.runs.subjects import refer
 from symscape.symmetry.measures import mean_over_layers, measure_network
 from symscape.training.hardware import Hardware
 from symscape.training.schedule import learning_rate_factor
@@ -39,18 +39,18 @@ BATCHNORM = "eval mode, statistics recomputed on clean training images"
 
 
 class CurvatureMeasure:
-    """Measures runs that were trained on the same images.
+    """Measures networks that are for the same images.
 
     Args:
         config: What to measure.
-        run: Any run of those to measure.
+        subject: Any of those to measure.
         hardware: On what.
     """
 
-    def __init__(self, config: SharpnessConfig, run: Run, hardware: Hardware) -> None:
+    def __init__(self, config: SharpnessConfig, subject: Subject, hardware: Hardware) -> None:
         self.config, self.hardware = config, hardware
-        self.data = images_of(run, config.data)
-        self.content = run.manifest.data
+        self.data = subject.images(config.data)
+        self.content = subject.data
         # The first images of the training part: a stratified sample, the same one always.
         few = self._batches(config.images, 500)
         self.images = torch.cat([x for x, _ in few]).contiguous(memory_format=torch.channels_last)
@@ -60,22 +60,24 @@ class CurvatureMeasure:
         images = some(self.data.train, count)
         return make_batches(images, self.data, self.hardware, batch_size=size, shuffle=False)
 
-    def measure(self, run: Run, steps: Steps) -> SharpnessResult:
-        """Return the result of one run.
+    def measure(self, subject: Subject, steps: Steps) -> SharpnessResult:
+        """Return the result of one subject.
 
         Raises:
             SymscapeError: its images are others, its weights are damaged, its loss is not finite,
                 or there are fewer dimensions than eigenvalues asked for.
         """
         for key in ("content", "mean", "std"):
-            if run.manifest.data[key] != self.content[key]:
-                raise SymscapeError(f"{run.folder}: data.{key} differs from the other runs'")
-        last = load_at(run, "final")[1]
-        names = kept_weights(run) if self.config.along == "trajectory" else ["final"]
-        constrained = constrained_network(run)
-        points = [self._point(run, name, last, steps, constrained) for name in names]
+            if subject.data[key] != self.content[key]:
+                label = subject.reference.label
+                raise SymscapeError(f"{label}: data.{key} differs from the other runs'")
+        names = ["final"]
+        if self.config.along == "trajectory" and subject.run is not None:
+            names = kept_weights(subject.run)
+        constrained = subject.constrained()
+        points = [self._point(subject, name, steps, constrained) for name in names]
         return SharpnessResult(
-            run=refer(run),
+            run=subject.reference,
             points=points,
             images={
                 "loss": len(self.labels),
@@ -85,16 +87,16 @@ class CurvatureMeasure:
         )
 
     def _point(
-        self, run: Run, name: str, last: int, steps: Steps, constrained: nn.Module
+        self, subject: Subject, name: str, steps: Steps, constrained: nn.Module
     ) -> dict[str, Any]:
-        """Return what is measured at one of a run's kept weights."""
-        network, step = load_at(run, name)
+        """Return what is measured at one of the kept weights."""
+        network, step = subject.load_at(name)
         network = self.hardware.prepare(network)
         reset_statistics(network, self._batches(self.config.bn_images, STATISTICS_BATCH))
         hessian = self._hessian(network)
         gradient, loss = hessian.gradient()
         if not math.isfinite(loss):
-            raise SymscapeError(f"{refer(run).label}: the train loss is {loss}")
+            raise SymscapeError(f"{subject.reference.label}: the train loss is {loss}")
         own, tied = kernel_bases(constrained), kernel_labels(constrained)
         used: list[tuple[int, float, int]] = []
         measures: list[dict[str, Any]] = []
@@ -107,14 +109,13 @@ class CurvatureMeasure:
             ]
             used.append((inside.products, inside.kept_share, inside.micro_batch))
         products, shares, sizes = zip(*used, strict=True)
-        factor = learning_rate_factor(min(step, last - 1), max(last, 1), run.config.scheduler)
         return {
             "step": step,
             "loss": loss,
             "gradient_norm": gradient.norm().item(),
             "weight_norm": hessian.point().norm().item(),
             "symmetry": jsonable(mean_over_layers(measure_network(network)).get(TOTAL)),
-            "learning_rate": factor * run.config.optimizer.lr,
+            "learning_rate": _learning_rate(subject.run, step),
             "products": sum(products),
             "graph_kept": min(shares),
             "micro_batch": min(sizes),
@@ -151,3 +152,12 @@ class CurvatureMeasure:
                 found[quantity] = jsonable(entries) | {"seconds": seconds}
             steps.tick()
         return found
+
+
+def _learning_rate(run: Run | None, step: int | None) -> float | None:
+    """Return the learning rate after some steps of a run; of other trainings nothing is known."""
+    if run is None or step is None:
+        return None
+    last = load_at(run, "final")[1]
+    factor = learning_rate_factor(min(step, last - 1), max(last, 1), run.config.scheduler)
+    return factor * run.config.optimizer.lr

@@ -16,8 +16,11 @@ from symscape.jobs.analysis.labels import by_kind, labels_of
 from symscape.jobs.console import shown
 from symscape.landscape.intervals import Interval, mean_interval
 from symscape.runs.results import SharpnessResult
+from symscape.runs.subjects import NetworkReference
 from symscape.runs.tables import Row, Value, write_rows
 
+ABOUT = ("step", "loss", "gradient_norm", "learning_rate")
+"""Of a point, in every row; empty where nothing is known of the training."""
 UNEQUAL = 1.1
 """Ratio of mean train losses from which a comparison is warned about."""
 
@@ -120,7 +123,7 @@ def _rows(result: SharpnessResult) -> Iterator[Row]:
             "symmetry": run.symmetry,
             "augment": run.augment,
             "seed": run.seed,
-            **{key: point[key] for key in ("step", "loss", "gradient_norm", "learning_rate")},
+            **{key: "" if point[key] is None else point[key] for key in ABOUT},
         }
         for n in numbers_of(point):
             yield {**about, **vars(n)}
@@ -151,6 +154,8 @@ def _unconverged(members: Sequence[SharpnessResult], step: int, name: str) -> in
 def table_of(results: Sequence[SharpnessResult]) -> Table:
     """Return the means at the end of the runs: largest eigenvalue and trace, with the loss."""
     title = "curvature at the end of training: mean [95 %] over seeds; * not converged"
+    if isinstance(results[0].run, NetworkReference):
+        title = "curvature; * not converged"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     first = results[0].points[-1]
     names = [n.name for n in numbers_of(first) if not n.quantity.startswith("eigenvalue_")]

@@ -246,3 +246,9 @@ def read_result(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
         if missing := [key for key in needed if key not in entries]:
             raise ValueError(f"it lacks {', '.join(missing)}")
         return entries
+
+
+def name_of(entries: dict[str, Any]) -> str:
+    """Return what a result is about, its seed apart: a run's name, or a network's label."""
+    about: dict[str, str] = entries["run"]
+    return about["name"] if "name" in about else about["label"]

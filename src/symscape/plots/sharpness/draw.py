@@ -38,7 +38,8 @@ def draw_sharpness(folder: Path, results_of_runs: Sequence[Path]) -> list[Path]:
     else:
         wanted = [m for m in means if m.quantity in ("eigenvalue_1", "trace")]
         if wanted:
-            figures["sharpness"] = by_kind(wanted, read_singles(folder / "sharpness.csv"))
+            about = "by symmetry" if "folder" in results[0]["run"] else "of networks"
+            figures["sharpness"] = by_kind(wanted, read_singles(folder / "sharpness.csv"), about)
         if ascents := [m for m in means if m.quantity.startswith("random_ascent_mean@")]:
             figures["ascent"] = against_epsilon(ascents)
         if _measured(results, "density"):

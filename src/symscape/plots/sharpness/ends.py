@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from symscape.plots.read.runs import name_of
 from symscape.plots.read.sharpness import Mean, Single
 from symscape.plots.style import COLOURS, GREY, PAGE_WIDTH, style
 
@@ -17,7 +18,9 @@ Entries = dict[str, Any]
 
 
 @style()
-def by_kind(means: Sequence[Mean], singles: Sequence[Single] = ()) -> Figure:
+def by_kind(
+    means: Sequence[Mean], singles: Sequence[Single] = (), about: str = "by symmetry"
+) -> Figure:
     """Draw largest eigenvalue and trace of every kind of run, subspaces side by side.
 
     Small grey dots are single runs. An open marker says that some eigenvalue behind the mean did
@@ -29,7 +32,7 @@ def by_kind(means: Sequence[Mean], singles: Sequence[Single] = ()) -> Figure:
     subspaces = list(dict.fromkeys(m.subspace for m in means))
     shape = (len(quantities), len(scalings))
     figure = Figure(figsize=(PAGE_WIDTH, 2.6 * shape[0] + 0.5))
-    figure.suptitle("Curvature by symmetry: mean over seeds, 95 % interval; each seed in grey")
+    figure.suptitle(f"Curvature {about}: mean over seeds, 95 % interval; each seed in grey")
     panels = figure.subplots(*shape, squeeze=False, sharex=True)
     names = {"eigenvalue_1": "largest eigenvalue", "trace": "trace"}
     for row, quantity in enumerate(quantities):
@@ -116,7 +119,7 @@ def densities(results: Sequence[Entries], labels: dict[str, str]) -> Figure:
     """Draw the spectral density of the first seed of each kind, one panel a subspace."""
     first: dict[str, Entries] = {}
     for entries in results:
-        first.setdefault(entries["run"]["name"], entries)
+        first.setdefault(name_of(entries), entries)
     measures = next(iter(first.values()))["points"][-1]["measures"]
     places = [(m["subspace"], m["scaling"]) for m in measures if "density" in m]
     figure = Figure(figsize=(PAGE_WIDTH, 2.6 * -(-len(places) // 2) + 0.5))

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from symscape.plots.read.runs import name_of
 from symscape.plots.read.sharpness import AtLoss
 from symscape.plots.style import COLOURS, GREY, PAGE_WIDTH, style
 
@@ -28,9 +29,9 @@ def along_training(results: Sequence[Entries], labels: dict[str, str]) -> Figure
     figure.suptitle("Curvature along training")
     top, trace = figure.subplots(1, 2)
     shown: set[str] = set()
-    kinds = list(dict.fromkeys(entries["run"]["name"] for entries in results))
+    kinds = list(dict.fromkeys(name_of(entries) for entries in results))
     for entries in results:
-        name = entries["run"]["name"]
+        name = name_of(entries)
         colour = COLOURS[kinds.index(name) % len(COLOURS)]
         label = None if name in shown else labels[name]
         shown.add(name)

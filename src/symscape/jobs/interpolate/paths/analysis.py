@@ -11,10 +11,11 @@ from rich.table import Table
 
 from symscape.jobs.analysis.missing import Task
 from symscape.jobs.analysis.progress import Steps
-from symscape.jobs.interpolate.pairs import PairAnalysis
+from symscape.jobs.analysis.subjects import RunSubject
+from symscape.jobs.interpolate.pairs import PairAnalysis, pair_of
 from symscape.jobs.interpolate.paths.checkpoint import checkpoint_of, remove_finished
 from symscape.jobs.interpolate.paths.tables import path_figures, table_of, write_tables
-from symscape.jobs.interpolate.selection import traits
+from symscape.jobs.interpolate.selection import alike
 from symscape.runs.results import PairResult, PathResult
 
 if TYPE_CHECKING:
@@ -43,13 +44,14 @@ class PathAnalysis(PairAnalysis):
         from symscape.jobs.interpolate.evaluator import LineEvaluator
         from symscape.jobs.interpolate.paths.measure import PathMeasure
 
-        run, known = task.subjects[0], self.path_measurer
-        if known is None or traits(run) != traits(known.evaluator.run):
-            self.path_measurer = PathMeasure(LineEvaluator(self.config, run, self.hardware))
+        first, known = pair_of(task)[0], self.path_measurer
+        if known is None or not alike(first, known.evaluator.subject):
+            self.path_measurer = PathMeasure(LineEvaluator(self.config, first, self.hardware))
 
     def measure(self, task: Task, steps: Steps) -> PathResult:
         """Align, walk the line, train the middle, walk the path."""
-        a, b = task.subjects
+        a, b = pair_of(task)
+        assert isinstance(a, RunSubject) and isinstance(b, RunSubject)  # the config saw to it
         assert self.path_measurer is not None  # prepare saw to it
         checkpoint = checkpoint_of(task.path)
         return self.path_measurer.measure(a, b, task.method, checkpoint, task.title, steps)

@@ -16,6 +16,7 @@ from symscape.config.interpolate import InterpolateConfig
 from symscape.data.batches import Batches
 from symscape.errors import SymscapeError
 from symscape.jobs.analysis.progress import Steps
+from symscape.jobs.analysis.subjects import RunSubject
 from symscape.jobs.console import log
 from symscape.jobs.interpolate.evaluator import LineEvaluator, all_barriers, curves_of
 from symscape.jobs.interpolate.measure import PairMeasure, State
@@ -49,7 +50,7 @@ class PathMeasure:
         return self.evaluator.config
 
     def measure(
-        self, a: Run, b: Run, align: str, checkpoint: Path, title: str, steps: Steps
+        self, a: RunSubject, b: RunSubject, align: str, checkpoint: Path, title: str, steps: Steps
     ) -> PathResult:
         """Return the result of one pair.
 
@@ -81,12 +82,12 @@ class PathMeasure:
         return PathResult(**vars(line) | changed)
 
     def train(
-        self, a: Run, b: Run, right: State, checkpoint: Path, title: str, steps: Steps
+        self, a: RunSubject, b: RunSubject, right: State, checkpoint: Path, title: str, steps: Steps
     ) -> tuple[Bend, dict[str, Any]]:
         """Return a trained path, and how it came to be."""
         begin = time.perf_counter()
-        left, bases = self.evaluator.state(a), common_bases(a, b)
-        batches, recipe = self.batches(a, b), self.recipe(a, b)
+        left, bases = self.evaluator.state(a), common_bases(a.run, b.run)
+        batches, recipe = self.batches(a.run, b.run), self.recipe(a.run, b.run)
         shown = {
             "coordinates": "ambient" if bases is None else "own",
             **asdict(recipe),
