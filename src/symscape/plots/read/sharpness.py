@@ -34,6 +34,7 @@ class Single:
     quantity: str
     value: float
     seed: int
+    """-1, and so the step, where nothing is known of the training."""
     step: int
     loss: float
     converged: bool
@@ -76,8 +77,8 @@ def read_singles(path: Path) -> list[Single]:
     def parse(cells: dict[str, str]) -> Single:
         return Single(
             value=float(cells["value"] or "nan"),
-            seed=int(cells["seed"]),
-            step=int(cells["step"]),
+            seed=int(cells["seed"] or -1),
+            step=int(cells["step"] or -1),
             loss=float(cells["loss"] or "nan"),
             converged=cells["converged"] != "False",
             **{key: cells[key] for key in texts},
