@@ -8,8 +8,10 @@ from symscape.config.analysis import PlaceConfig
 from symscape.config.interpolate import InterpolateConfig
 from symscape.config.sharpness import SharpnessConfig
 from symscape.errors import SymscapeError
+from symscape.jobs.analysis.labels import labels_of
 from symscape.jobs.interpolate.job import interpolate
 from symscape.jobs.sharpness.job import sharpness
+from symscape.runs.subjects import NetworkReference
 from tests.jobs import foreign_networks
 from tests.jobs.foreign_networks import DIGITS, attentive, convolutional, depthwise, write_weights
 
@@ -56,7 +58,6 @@ NETWORKS = [
     (f"{HERE}:twelve", "12 logits, and the images have 10 classes"),
     (f"{HERE}:large", "cannot read images of 1x32x32 .*data.image_size.*Kernel size"),
     (f"{HERE}:by_the_batch", "norm normalises by the batch"),
-    ("torchvision/resnet18", "cannot read images of 1x224x224 .*3 channels"),
     ("torchvision/resnet81", "did you mean 'resnet18'"),
     ("resnet18", "allowed are torchvision/NAME"),
 ]
@@ -139,3 +140,11 @@ def test_a_mean_for_each_channel(place):
     shown = PlaceConfig(name="digits", mean=[0.5, 0.5], std=[1.0, 1.0])
     config = SharpnessConfig(root=str(place), network=f"{HERE}:convolutional", data=shown, **FEW)
     check(place, "data.mean=.*2 values, and the images have 1 channel", lambda: sharpness(config))
+
+
+def test_files_of_one_network_are_labelled_by_themselves():
+    one = [NetworkReference(f"net:make {name}", name) for name in ("a.pth", "b.pth")]
+    other = NetworkReference("torchvision/resnet18", "c")
+    assert labels_of(one) == {"net:make a.pth": "a.pth", "net:make b.pth": "b.pth"}
+    assert labels_of(one[:1]) == {"net:make a.pth": "net:make a.pth"}
+    assert set(labels_of([*one, other]).values()) == {one[0].label, one[1].label, other.label}

@@ -39,9 +39,17 @@ def labels_of(references: Sequence[Reference]) -> dict[str, str]:
     Where no trait does, that is the hash of its settings, which its name ends with. Networks that
     no run trained have their own.
     """
-    own = {each.name: each.label for each in references if isinstance(each, NetworkReference)}
+    own = _labels_of_networks([r for r in references if isinstance(r, NetworkReference)])
     runs = [each for each in references if not isinstance(each, NetworkReference)]
     return own | _labels_of_runs({run.name: run for run in runs})
+
+
+def _labels_of_networks(networks: Sequence[NetworkReference]) -> dict[str, str]:
+    """Return the labels of networks; of several files of one network, the files alone."""
+    parts = {each.label: each.label.partition(" ") for each in networks}
+    one = len({name for name, _, _ in parts.values()}) == 1 and len(parts) > 1
+    short = one and all(weights for _, _, weights in parts.values())
+    return {label: weights if short else label for label, (_, _, weights) in parts.items()}
 
 
 def _labels_of_runs(kinds: Mapping[str, RunReference]) -> dict[str, str]:
