@@ -1,12 +1,13 @@
 """A plain network for passes without gradients: fewer passes over memory, fewer multiplications.
 
-A BatchNorm in eval mode goes into the convolution before it, and kernels that turn out to be tied
-are evaluated by their fold where that pays.
+A BatchNorm in eval mode goes into the convolution before it, kernels that turn out to be tied are
+evaluated by their fold where that pays, and those that turn out to be sums of few products, as on a
+line between factored group kernels, product by product.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from symscape.layers.folding.costs import WORTH, forward_cost
 from symscape.layers.folding.fold import evaluated_fold
 from symscape.layers.folding.ties import Seen, Ties, orbit_means, versions
+from symscape.layers.products import Product, in_products, products_of
 from symscape.layers.rewriting import Norm, affine_of, rewritten
 from symscape.layers.sampling.strided import convolve
 
@@ -41,6 +43,8 @@ class _Tensors:
     bias: Tensor | None
     values: Tensor | None = None
     """Of the orbits; made where it folds."""
+    products: list[Product] = field(default_factory=list)
+    """Whose sum the kernel is; none where it is evaluated as a whole."""
 
 
 class _Evaluation(nn.Module):
@@ -81,10 +85,21 @@ class _Evaluation(nn.Module):
             kernel, bias = affine_of(norm, kernel, bias)
         self.made = key
         self.tensors = _Tensors(kernel.to(dtype), None if bias is None else bias.to(dtype))
+        if self._factorable and dtype == kernel.dtype and kernel.device.type == "cpu":
+            # In bfloat16 a processor's own instructions make up for it, and between two products
+            # it would round once more.
+            self.tensors.products = products_of(kernel)
+
+    @property
+    def _factorable(self) -> bool:
+        conv = self.conv
+        return conv.groups == 1 and {*conv.stride, *conv.dilation} == {1}
 
     def _convolve(self, x: Tensor) -> Tensor:
-        """Convolve, with a fold where that pays."""
+        """Convolve: product by product where the kernel is a few, else with a fold if it pays."""
         conv, made = self.conv, self.tensors
+        if made.products:
+            return in_products(x, made.products, made.bias, conv.padding)
         geometry = self.ties.geometry(x) if x.device.type == "cpu" else None
         sizes = (conv.in_channels, conv.out_channels, len(x), self.precision)
         if geometry is None or not forward_cost(geometry, *sizes) < WORTH:
