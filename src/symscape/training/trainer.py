@@ -7,12 +7,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
 
+from symscape.config.network.model import FOREIGN
 from symscape.errors import SymscapeError
 from symscape.training.callbacks.checkpoint import (
     LAST_CHECKPOINT,
@@ -52,7 +54,7 @@ def make_trainer(setup: Setup, loggers: Loggers, callbacks: list[Callback]) -> p
             max_epochs=config.max_epochs,
             logger=loggers or False,
             callbacks=[*callbacks, LastCheckpoint(folder / LAST_CHECKPOINT)],
-            deterministic=hardware.accelerator == "gpu",
+            deterministic=_deterministic(setup),
             num_sanity_val_steps=0,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -60,6 +62,13 @@ def make_trainer(setup: Setup, loggers: Loggers, callbacks: list[Callback]) -> p
         )
     _leave_signals_alone(trainer)
     return trainer
+
+
+def _deterministic(setup: Setup) -> Literal["warn"] | bool:
+    """Not needed on CPUs; networks that are not ours may have operations with no such way."""
+    if setup.hardware.accelerator != "gpu":
+        return False
+    return "warn" if setup.config.model.name == FOREIGN else True
 
 
 def _leave_signals_alone(trainer: pl.Trainer) -> None:
