@@ -27,9 +27,9 @@ def test_a_planted_permutation_is_undone(method):
     assert line.barrier() < 1e-10 < ss.connect(net, state(net), moved, X, Y, points=3).barrier()
 
 
-def test_networks_whose_groups_are_not_known_are_refused():
+def test_a_network_without_hidden_channels_is_refused():
     net = nn.Sequential(nn.Flatten(), nn.Linear(192, 5)).double()
-    with pytest.raises(SymscapeError, match="align: "):
+    with pytest.raises(SymscapeError, match="align: no channels may move"):
         ss.align(net, state(net), state(net), X)
 
 

@@ -33,6 +33,8 @@ class Alignment:
     """By group of channels, int64: entry i is the old place of what moves to place i."""
     similarity: float
     """Of what was matched: the mean correlation of channels, or the cosine of the weights."""
+    coverage: float
+    """Of all places of hidden channels: those that may move at all."""
     moved_share: float
     """Of all channels: those that change places."""
     largest_logit_change: float
@@ -52,6 +54,9 @@ def align(
 ) -> Alignment:
     """Return right's state dict with its hidden channels permuted onto left's.
 
+    What may move together is derived from the network's graph (`torch.export`), once a call; of our
+    own ResNets it is written down.
+
     Cost: `activations`: a forward pass of both over the images; `weights`: no images, but the
     (2 + restarts) starts of a coordinate ascent.
 
@@ -66,23 +71,25 @@ def align(
         batch_size: of `activations`: images at once.
 
     Raises:
-        SymscapeError: a state dict is of another network, what may be permuted in it is not known,
-            or the permuted network is another function.
+        SymscapeError: a state dict is of another network, nothing in it may be permuted, it cannot
+            be traced, or the permuted network is another function.
 
     Examples:
         Whatever order its channels are in, a network is the same function, and is found again:
 
         >>> import torch
-        >>> from symscape.layers.factory import ConvFactory, initialise
-        >>> from symscape.models.resnet import resnet
-        >>> network = resnet("resnet20", conv=ConvFactory(), in_channels=3, classes=5, width=4)
-        >>> initialise(network, seed=0)
-        >>> left = network.state_dict()
-        >>> right = dict(left)
-        >>> for name in ("conv1.weight", "norm1.weight", "norm1.bias"):
-        ...     right[f"stages.0.0.{name}"] = left[f"stages.0.0.{name}"][[2, 0, 3, 1]]
-        >>> right["stages.0.0.conv2.weight"] = left["stages.0.0.conv2.weight"][:, [2, 0, 3, 1]]
-        >>> found = align(network, left, right, torch.randn(8, 3, 8, 8), method="weights")
+        >>> from torch import nn
+        >>> network = nn.Sequential(
+        ...     nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 5)
+        ... )
+        >>> left, order = network.state_dict(), torch.tensor([2, 0, 3, 1])
+        >>> right = {
+        ...     "0.weight": left["0.weight"][order],
+        ...     "0.bias": left["0.bias"][order],
+        ...     "3.weight": left["3.weight"].view(5, 4, 36)[:, order].flatten(1),
+        ...     "3.bias": left["3.bias"],
+        ... }
+        >>> found = align(network, left, right, torch.randn(50, 3, 8, 8))
         >>> all(torch.equal(found.state[name], tensor) for name, tensor in left.items())
         True
     """
@@ -104,12 +111,14 @@ def align(
         change = check_same_function(plain, ends[1], moved, few)
     except ValueError as error:
         raise SymscapeError(f"align: {error}") from error
-    return Alignment(dict(moved), permutations, similarity, moved_share(permutations), change)
+    share = moved_share(permutations)
+    return Alignment(dict(moved), permutations, similarity, spec.coverage, share, change)
 
 
 def _groups(network: nn.Module, images: Tensor) -> PermutationSpec:
     example = next(iter(batches(network, images[[0, -1]])))[0]
-    try:
-        return permutation_spec(network, example)
-    except TypeError as error:
-        raise SymscapeError(f"align: {error}") from error
+    spec = permutation_spec(network, example)
+    if not spec.sizes:
+        why = spec.describe_held() or "it has no hidden channels"
+        raise SymscapeError(f"align: no channels may move: {why}")
+    return spec
