@@ -6,10 +6,12 @@ import pytest
 
 from symscape.config.analysis import FilterConfig
 from symscape.config.audit import AuditConfig
+from symscape.config.report import ReportConfig
 from symscape.config.shared import LoggerConfig
 from symscape.config.sharpness import SharpnessConfig
 from symscape.jobs.audit.job import audit
 from symscape.jobs.interpolate.job import interpolate
+from symscape.jobs.report.job import report
 from symscape.jobs.sharpness.job import sharpness
 from symscape.runs.find import find_runs
 from tests.jobs.study import asking, copy_of
@@ -109,3 +111,19 @@ def test_of_several_shards_the_one_that_completes_the_study_shows_it(study, tmp_
         interpolate(asking(root, points=3, logger=offline, shard=i, shards=2))
     (table,) = tables(root)
     assert len(table["data"]) == 6
+
+
+def test_a_report_is_an_artifact_with_its_verdicts(study, tmp_path, offline):
+    root = copy_of(study, tmp_path)
+    groups = [{"symmetry": "vanilla"}, {"symmetry": "rot90"}]
+    claim = {"name": "a", "quantity": "figure", "definition": "test/loss", "groups": groups}
+    page = report(ReportConfig(study="tests", root=str(root), claims=[claim], logger=offline))
+    found = records(root)
+    (run,) = of_kind(found, "run")
+    assert (run.job_type, run.run_group) == ("report", "tests")
+    (artifact,) = [a for a in of_kind(found, "artifact") if a.type == "report"]
+    assert artifact.name == "tests-report"
+    (entry,) = artifact.manifest.contents
+    assert entry.path == "report.html" and entry.size == page.stat().st_size
+    (table,) = tables(root)
+    assert table["columns"][:2] == ["name", "text"] and table["data"][0][0] == "a"

@@ -39,13 +39,18 @@ def report(config: ReportConfig) -> Path:
     study = Study(root / config.study, [Subject(run) for run in completed])
     with writing_tables(study.place):
         decisions = decisions_of(study, claims)
-        if decisions:
-            write_rows(study.place / "verdicts.csv", [each.as_row() for each in decisions])
+        rows = [each.as_row() for each in decisions]
+        if rows:
+            write_rows(study.place / "verdicts.csv", rows)
         path = study.place / "report.html"
         write_text(path, render(page_of(study, kinds, decisions)))
     if decisions:
         console.print(_verdicts(decisions))
     console.print(str(path), markup=False)
+    if config.logger.name == "wandb":
+        from symscape.training.loggers.analysis import send_page
+
+        send_page(config.logger, config.study, path, rows, study.place)
     return path
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symscape.config.shared import LoggerConfig
 from symscape.errors import SymscapeError
 from symscape.runs.subjects import Reference
+
+if TYPE_CHECKING:
+    import wandb
 
 
 @dataclass(frozen=True)
@@ -41,22 +44,7 @@ def send(logger: LoggerConfig, report: Report, folder: Path) -> None:
     """
     import wandb
 
-    try:
-        run = wandb.init(
-            project=logger.project,
-            entity=logger.entity,
-            mode=logger.mode,  # type: ignore[arg-type]
-            job_type=report.job_type,
-            group=report.study,
-            name=report.name,
-            tags=[report.study, *logger.tags],
-            config=dict(report.settings),
-            dir=str(folder),
-            settings=wandb.Settings(console="off", silent=True, init_timeout=60),
-        )
-    except (wandb.errors.Error, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SymscapeError(f"logger=wandb: {reason} Or take logger.mode=offline.") from error
+    run = _started(logger, report.job_type, report.study, report.name, report.settings, folder)
     base = str(run.url).rsplit("/", 1)[0] if logger.mode == "online" else "runs"
     columns: list[str | int] = [*report.rows[0], "runs"]
     rows = [
@@ -67,6 +55,62 @@ def send(logger: LoggerConfig, report: Report, folder: Path) -> None:
     run.log({f"pictures/{path.stem}": wandb.Image(str(path)) for path in report.pictures})
     run.summary.update(dict(report.figures))
     run.finish()
+
+
+def send_page(
+    logger: LoggerConfig, study: str, page: Path, rows: Sequence[Mapping[str, Any]], folder: Path
+) -> None:
+    """Send the page of a study to W&B as an artifact, its verdicts as a table.
+
+    Args:
+        logger: where to.
+        study: which one.
+        page: the HTML file.
+        rows: a row a verdict, all with the same columns; none where no claim was made.
+        folder: for the records of `logger.mode=offline`.
+
+    Raises:
+        SymscapeError: W&B cannot be reached; the page is on disk nevertheless.
+    """
+    import wandb
+
+    run = _started(logger, "report", study, "report", {}, folder)
+    if rows:
+        columns: list[str | int] = list(rows[0])
+        table = wandb.Table(columns=columns, data=[[str(v) for v in row.values()] for row in rows])
+        run.log({"verdicts": table})
+    artifact = wandb.Artifact(f"{study}-report", type="report")
+    artifact.add_file(str(page))
+    run.log_artifact(artifact)
+    run.finish()
+
+
+def _started(
+    logger: LoggerConfig,
+    job_type: str,
+    study: str,
+    name: str,
+    settings: Mapping[str, Any],
+    folder: Path,
+) -> wandb.Run:
+    import wandb
+
+    try:
+        return wandb.init(
+            project=logger.project,
+            entity=logger.entity,
+            mode=logger.mode,  # type: ignore[arg-type]
+            job_type=job_type,
+            group=study,
+            name=name,
+            tags=[study, *logger.tags],
+            config=dict(settings),
+            dir=str(folder),
+            settings=wandb.Settings(console="off", silent=True, init_timeout=60),
+        )
+    except (wandb.errors.Error, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SymscapeError(f"logger=wandb: {reason} Or take logger.mode=offline.") from error
 
 
 def _link(base: str, reference: Reference) -> str:
