@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from benchmarks.synthetic import write_pairs, write_runs, write_sharpness, write_trajectories
 from symscape.config.report import ReportConfig, read_claims
@@ -63,13 +64,17 @@ def test_what_was_not_measured_is_named_with_the_command_that_would(runs):
 
 
 def test_claims_come_from_a_file(runs, tmp_path):
-    import yaml
-
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump({"claims": [CLAIM]}))
     assert "rot90 is flatter" in made(runs, claims=str(path))
     with pytest.raises(SymscapeError, match=r"claims=\S*none.yaml: cannot be read"):
         made(runs, claims=str(tmp_path / "none.yaml"))
+
+
+def test_the_page_about_reports_shows_a_claim_that_can_be_used():
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "report.md").read_text(), re.S)
+    (claim,) = read_claims(yaml.safe_load(block)["claims"])
+    assert claim.groups[0].of == {"symmetry.name": ["random"], "symmetry.like": ["rot90"]}
 
 
 def test_runs_that_differ_otherwise_are_not_compared(tmp_path):
