@@ -47,6 +47,13 @@ def test_a_wide_interval_takes_no_more_room_than_the_means():
     assert (low, high) == pytest.approx((-1.0, 2.0), abs=0.2)
 
 
+def test_on_a_logarithmic_axis_a_band_is_cut_and_the_pointer_says_the_whole_interval():
+    kinds = [series("a", 0.01, -5.0, 9.0), series("b", 1.0)]
+    band, line, _ = lines("", kinds, Axes("x", "y"), SOURCE).data
+    assert band["y"] == pytest.approx([9.0, 9.0, 0.001, 0.001])
+    assert line["customdata"] == ["[-5, 9], n = 3"] * 2
+
+
 def test_points_show_each_run_and_the_mean_with_its_interval():
     runs, mean = points(
         "", [Points("a", 1, [1.0, 3.0], ["seed=0", "seed=1"], 2.0, 1.5, 4.0)], "y", SOURCE

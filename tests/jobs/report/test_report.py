@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from benchmarks.synthetic import write_pairs, write_runs, write_sharpness, write_trajectories
+from symscape.config.interpolate import InterpolateConfig
 from symscape.config.report import ReportConfig, read_claims
 from symscape.errors import SymscapeError
 from symscape.jobs.report.commands import training_of
@@ -61,6 +62,33 @@ def test_what_was_not_measured_is_named_with_the_command_that_would(runs):
     missing = text[text.index('<section id="missing">') :]
     assert "python audit.py study=made" in missing and "align=activations" in missing
     assert '<section id="audit">' not in text and '<section id="verdicts">' not in text
+
+
+def test_single_runs_without_results_are_a_page_too(tmp_path):
+    write_runs(tmp_path, "few", KINDS[:2], seeds=1, epochs=1)
+    groups = [{"symmetry": "vanilla"}, {"symmetry": "hflip"}]
+    claim = {"name": "a", "quantity": "figure", "definition": "test/accuracy", "groups": groups}
+    text = report(ReportConfig("few", str(tmp_path), [claim])).read_text()
+    assert "two runs of each kind at least" in text
+    assert text.count("<section") == 3, "verdicts, what was trained, what was not measured"
+
+
+def test_barriers_at_another_loss_and_of_curved_paths_say_so(tmp_path):
+    runs = write_runs(tmp_path, "s", KINDS, seeds=2, epochs=1)
+    folder = write_pairs(tmp_path / "s", runs, lambda a, b: 1.0 + b.config.seed)
+    for path in folder.glob("*.json"):
+        path.write_text(path.read_text().replace('"align": "none"', '"align": "none", "at": "x:1"'))
+    claim = {"name": "a", "quantity": "barrier", "definition": "max", "align": "none"}
+    claim["groups"] = [{"symmetry": "hflip", "to": {"symmetry": s}} for s in ("vanilla", "rot90")]
+    text = report(ReportConfig("s", str(tmp_path), [claim])).read_text()
+    assert ("Barriers, align=none, bn=reset, at=x:1" in text) == hasattr(InterpolateConfig, "at")
+    curved = folder.rename(folder.with_name("quadratic-none-reset-0"))
+    (curved / "curves.csv").rename(curved / "paths.csv")
+    table = (curved.parent / "summary.csv").read_text().replace(folder.name, curved.name)
+    (curved / "summary.csv").write_text(table)
+    (curved.parent / "summary.csv").unlink()
+    text = report(ReportConfig("s", str(tmp_path), [claim])).read_text()
+    assert "Barriers quadratic, align=none, bn=reset" in text
 
 
 def test_claims_come_from_a_file(runs, tmp_path):

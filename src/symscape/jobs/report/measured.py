@@ -13,12 +13,14 @@ from symscape.jobs.report.tables import claims_of_audit, means_table
 from symscape.plots.page.lines import Axes, lines, points
 from symscape.plots.page.matrix import matrix
 from symscape.plots.page.parts import Picture, Section, Source, Table
-from symscape.plots.read.barriers import CurvePoint, MeanBarrier, read_curves, read_means
+from symscape.plots.read.barriers import MeanBarrier, read_curves, read_means
 from symscape.plots.read.sharpness import read_means as read_curvature
 from symscape.runs.results import TrajectoryResult, read_results
 
 SHOWN = {"eigenvalue_1": "Largest eigenvalue", "trace": "Trace"}
 """Measures of curvature that get a picture; the table has all."""
+TELLING = ("at=",)
+"""Words of a command that tell barriers apart, besides alignment and BatchNorm policy."""
 
 
 def measured(study: Study, places: Places) -> list[Section]:
@@ -34,24 +36,34 @@ def _source(study: Study, path: Path, folder: Path) -> Source:
 
 
 def _barriers(study: Study, places: Places) -> Section:
-    path = study.place / "interpolate" / "summary.csv"
-    means = read_means(path) if path.exists() else []
+    place = study.place / "interpolate"
     tables, pictures = [], []
-    for settings in dict.fromkeys(mean.settings for mean in means):
-        folder = path.parent / settings
-        own = [mean for mean in means if mean.settings == settings]
-        source = _source(study, path, folder)
-        align, bn, *_ = settings.split("-")
-        about = f"Barriers, align={align}, bn={bn}"
-        pictures.append(_matrix(about, own, folder, places, source))
-        keys = ("label_a", "label_b", "split", "definition")
-        of = {"settings": settings, "metric": "loss"}
-        tables.append(means_table(f"{about}: loss in nats", path, source, keys, of, labels=places))
+    # Of lines one table has all settings; of curved paths each folder has its own.
+    curved = sorted(path.with_name("summary.csv") for path in place.glob("*/paths.csv"))
+    for path in (place / "summary.csv", *curved):
+        means = read_means(path) if path.exists() else []
+        for settings in dict.fromkeys(mean.settings for mean in means):
+            folder = place / settings
+            own = [mean for mean in means if mean.settings == settings]
+            source = _source(study, path, folder)
+            title = _title(settings, source.command)
+            pictures.append(_matrix(title, own, folder, places, source))
+            keys = ("label_a", "label_b", "split", "definition")
+            of = {"settings": settings, "metric": "loss"}
+            table = means_table(f"{title}: loss in nats", path, source, keys, of, labels=places)
+            tables.append(table)
     text = (
         "How far the loss rises on the straight line between two networks: chord, above the line "
         "between its ends; midmean, above their mean; max, its highest value. Means over pairs."
     )
     return Section("barriers", "Barriers", text, _there(tables), pictures)
+
+
+def _title(settings: str, command: str) -> str:
+    """Return what a folder of barriers is about, of its name and its command."""
+    told = [word for word in command.split() if word.startswith(TELLING)]
+    *path, align, bn, _ = settings.split("-")
+    return ", ".join((f"Barriers {' '.join(path)}".strip(), f"align={align}", f"bn={bn}", *told))
 
 
 def _matrix(
@@ -61,9 +73,9 @@ def _matrix(
     names = {m.a: m.name_a for m in means} | {m.b: m.name_b for m in means}
     known = {label: places[name][0] if name in places else label for label, name in names.items()}
     order = sorted(names, key=lambda label: places.get(names[label], ("", len(places)))[1])
-    curves: list[CurvePoint] = []
-    if (path := folder / "curves.csv").exists():
-        curves = [replace(c, a=known[c.a], b=known[c.b]) for c in read_curves(path)]
+    tables = [path for name in ("curves.csv", "paths.csv") if (path := folder / name).exists()]
+    points = [point for path in tables for point in read_curves(path)]
+    curves = [replace(c, a=known[c.a], b=known[c.b]) for c in points]
     called = [replace(m, a=known[m.a], b=known[m.b]) for m in means]
     return matrix(title, called, curves, [known[label] for label in order], source)
 

@@ -105,10 +105,12 @@ def _barriers(study: Study, claim: ClaimConfig, definition: str) -> Iterator[Num
     for align in claim.align:
         for settings in (s for a, s in pairs if a == align):
             folder = study.place / "interpolate" / settings
+            command = command_of("interpolate", study.place, folder)
+            at = [word for word in command.split() if word.startswith("at=")]
             yield Numbers(
-                f"{definition}, align={align}",
+                ", ".join((definition, f"align={align}", *at)),
                 folder.parent / "barriers.csv",
-                command_of("interpolate", study.place, folder),
+                command,
                 pairs=pairs[align, settings],
             )
 

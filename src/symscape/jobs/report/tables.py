@@ -65,15 +65,15 @@ def verdict_table(place: Path, decisions: Sequence[Decision]) -> Table:
     rows = [
         [
             Cell(each.name, title=each.claim.text),
+            Cell(each.claim.verdict, mark=each.claim.verdict),
             Cell(_by(each), link=_link(place, each.file)),
             shown(_interval(each)),
             count(each.claim.n),
-            Cell(each.claim.verdict, mark=each.claim.verdict),
             Cell("; ".join(filter(None, (each.claim.note, each.decides))), title=each.command),
         ]
         for each in decisions
     ]
-    head = ("claim", "by", "change a step [95 %]", "n", "verdict", "what would decide it")
+    head = ("claim", "verdict", "by", "change a step [95 %]", "n", "what would decide it")
     note = (
         "Change from a group of runs to the next in the order of the claim (cfg/report.yaml); n: "
         "runs of the smallest kind. Of pairs the interval comes from drawing runs, of runs it is "
@@ -99,8 +99,8 @@ def claims_table(place: Path, decisions: Sequence[Decision]) -> Table:
         about = f"{agree} of {len(own)} definitions"
         n = least_runs(own)
         mark = Cell(said, mark=said)
-        rows.append([Cell(name), Cell(own[0].claim.text), mark, Cell(about), count(n)])
-    head = ("claim", "says", "verdict", "agree", "n")
+        rows.append([Cell(name), mark, Cell(own[0].claim.text), Cell(about), count(n)])
+    head = ("claim", "verdict", "says", "agree", "n")
     note = "Supported or contradicted where every definition says so, else undecided."
     source = Source("verdicts.csv", call("report", place))
     return Table("Claims", head, rows, source, note)

@@ -81,7 +81,7 @@ def _aligned_otherwise(
 ) -> Iterator[Decision]:
     """Yield the alignments that a claim asks for and that were not measured."""
     for align in claim.align:
-        if not any(each.definition.endswith(f"align={align}") for each in numbers):
+        if not any(f"align={align}" in each.definition.split(", ") for each in numbers):
             command = command_for(study, _with_align(claim, align))
             said = f"{', '.join(claim.definition)}, align={align}"
             yield _undecided(claim, "not measured", command, command, said)

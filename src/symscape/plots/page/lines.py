@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from plotly import graph_objects as go
@@ -32,6 +32,14 @@ class Series:
     n: Sequence[int]
     name: str = ""
     """What tells it from other series of its kind; its lines are thin."""
+    about: Sequence[str] = ()
+    """What the pointer shows, if the intervals drawn are not the whole ones."""
+
+    @property
+    def under(self) -> list[str]:
+        """The interval and n of each mean, in words."""
+        each = zip(self.low, self.high, self.n, strict=True)
+        return list(self.about) or [_about(*one) for one in each]
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,8 @@ class Axes:
 
 def lines(title: str, series: Sequence[Series], axes: Axes, source: Source, **more: Any) -> Picture:
     """Return a picture of lines; a band is the 95 % interval."""
-    traces = [trace for each in series for trace in _line(each)]
     log = ["y"] if axes.magnitude and _spans([v for s in series for v in s.mean]) else []
+    traces = [trace for each in (_cut(series) if log else series) for trace in _line(each)]
     drawn = layout(axes.x, axes.y, log=[*log, *(["x"] if axes.log_x else [])])
     if axes.down:
         drawn["xaxis"]["autorange"] = "reversed"
@@ -71,6 +79,22 @@ def figure(
     made = go.Figure(data=list(traces), layout={**drawn, "template": None})
     tree = made.to_plotly_json()
     return list(tree["data"]), dict(tree["layout"])
+
+
+def _cut(series: Sequence[Series]) -> list[Series]:
+    """Return series whose intervals fit a logarithmic axis: as far again as the means at most."""
+    means = [v for s in series for v in s.mean if v > 0]
+    low, high = min(means), max(means)
+    floor, roof = low / math.sqrt(high / low), high * math.sqrt(high / low)
+    return [
+        replace(
+            each,
+            low=[max(v, floor) if v == v else v for v in each.low],
+            high=[min(v, roof) if v == v else v for v in each.high],
+            about=each.under,
+        )
+        for each in series
+    ]
 
 
 def _range(values: Sequence[float], ends: Sequence[float]) -> list[float] | None:
@@ -122,9 +146,7 @@ def _line(series: Series) -> list[Any]:
                 "dash": dash_of(series.index),
                 "width": 1 if series.name else 2,
             },
-            customdata=[
-                _about(*each) for each in zip(series.low, series.high, series.n, strict=True)
-            ],
+            customdata=series.under,
             hovertemplate=f"<b>{name}</b><br>%{{x:.4g}}: %{{y:.4g}}<br>{UNDER}",
         )
     )

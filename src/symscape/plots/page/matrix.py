@@ -109,11 +109,13 @@ def _menu(
 
 
 def _behind(curves: Sequence[CurvePoint], source: Source) -> dict[str, Any]:
-    """Return a figure for each cell: the mean loss along the line, by split."""
+    """Return a figure for each cell: the mean loss along the line, by split and kind of path."""
+    several = len({each.path for each in curves}) > 1
     points: dict[tuple[str, str], dict[str, list[CurvePoint]]] = {}
     for each in curves:
         if each.metric == "loss":
-            points.setdefault((each.a, each.b), {}).setdefault(each.split, []).append(each)
+            name = f"{each.split}, {each.path}" if several else each.split
+            points.setdefault((each.a, each.b), {}).setdefault(name, []).append(each)
     found = {}
     for (a, b), splits in points.items():
         for first, second in {(a, b), (b, a)}:
