@@ -2,7 +2,8 @@ import pytest
 import torch
 from pytest import approx
 
-from symscape.curvature.trace import hutch_plus_plus, hutchinson
+from symscape.curvature.lanczos import largest_eigenvalues
+from symscape.curvature.trace import deflated_trace, hutch_plus_plus, hutchinson
 from tests.curvature.matrices import LIKE, Matrix, with_spectrum
 
 
@@ -48,13 +49,21 @@ def coverage(estimate, trials=400):
     return inside / trials
 
 
-@pytest.mark.parametrize("method", ["hutchinson", "hutch_plus_plus"])
+def behind_eigenvalues(operator, products, seed, count=1):
+    found = largest_eigenvalues(
+        operator, count, like=LIKE, seed=seed, tolerance=1e-2, max_products=20, capture=True
+    )
+    return deflated_trace(operator, products, found.captured, seed=seed)
+
+
+@pytest.mark.parametrize("method", ["hutchinson", "hutch_plus_plus", "deflated"])
 def test_standard_errors_cover_the_truth(method):
     values = torch.linspace(0.5, 1.5, 50)  # No decay: where an estimator has to guess.
     operator = with_spectrum(values)
     estimate = {
         "hutchinson": lambda seed: hutchinson(operator, 40, like=LIKE, seed=seed),
         "hutch_plus_plus": lambda seed: hutch_plus_plus(operator, 40, like=LIKE, seed=seed),
+        "deflated": lambda seed: behind_eigenvalues(operator, 30, seed),
     }[method]
     assert 0.92 <= coverage(estimate) <= 0.98
 
@@ -63,3 +72,38 @@ def test_as_many_vectors_as_dimensions_are_exact():
     operator = Matrix(torch.tensor([[2.0, 1.0], [1.0, 3.0]], dtype=torch.float64))
     found = hutch_plus_plus(operator, 100, like=LIKE)
     assert (found.value, found.standard_error) == (approx(5.0), 0.0)
+
+
+def test_behind_eigenvalues_the_same_products_say_more():
+    """Of a few large eigenvalues above a bulk that no small basis holds, as Hessians have them."""
+    operator = with_spectrum(
+        torch.cat([torch.linspace(20.0, 4.0, 8), torch.linspace(-0.1, 0.4, 592)])
+    )
+    truth = operator.dense.trace().item()
+    errors = {"behind": 0.0, "alone": 0.0}
+    for seed in range(20):
+        found = largest_eigenvalues(operator, 5, like=LIKE, seed=seed, capture=True)
+        operator.count = 0
+        trace = deflated_trace(operator, 30, found.captured, seed=seed)
+        assert trace.products == operator.count == 30
+        errors["behind"] += (trace.value - truth) ** 2
+        errors["alone"] += (hutch_plus_plus(operator, 30, like=LIKE, seed=seed).value - truth) ** 2
+    assert errors["behind"] < 0.6 * errors["alone"]
+
+
+def test_a_basis_of_all_directions_leaves_nothing_to_estimate():
+    operator = Matrix(torch.tensor([[2.0, 1.0], [1.0, 3.0]], dtype=torch.float64))
+    found = largest_eigenvalues(operator, 2, like=LIKE, capture=True)
+    trace = deflated_trace(operator, 10, found.captured)
+    assert (trace.value, trace.standard_error, trace.products) == (approx(5.0), 0.0, 0)
+
+
+def test_a_restarted_basis_says_its_trace_too():
+    operator = with_spectrum(torch.cat([torch.tensor([3.0, 2.9, 2.8]), 2 * torch.rand(397)]))
+    found = largest_eigenvalues(
+        operator, 3, like=LIKE, basis_bytes=14 * 400 * 8, tolerance=1e-6, capture=True
+    )
+    basis = found.captured.basis
+    assert found.products > len(basis)
+    exact = (basis @ operator.dense @ basis.T).trace().item()
+    assert found.captured.trace == approx(exact, rel=1e-9)

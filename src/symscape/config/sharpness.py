@@ -37,7 +37,8 @@ class SharpnessConfig(EachConfig):
     """Of the eigenvalues' relative residuals."""
     max_products: int = 200
     """After which eigenvalues stop, not converged."""
-    trace_products: int = 99
+    trace_products: int = 48
+    """With those of the eigenvalues, if these are measured too: up to a third."""
     images: int = 4096
     """Training images, clean, that the loss is the mean over; the same ones always."""
     bn_images: int = 10_000

@@ -22,6 +22,15 @@ BASIS_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
+class Captured:
+    """The trace within a subspace, exactly: tr(V A V^T)."""
+
+    basis: Tensor
+    """V (m, n), orthonormal."""
+    trace: float
+
+
+@dataclass(frozen=True)
 class Eigenvalues:
     """The k eigenvalues of largest size, largest first."""
 
@@ -33,6 +42,8 @@ class Eigenvalues:
     """Whether every residual is below the tolerance."""
     vectors: Tensor
     """(k, n), orthonormal."""
+    captured: Captured | None
+    """What the products say of the trace, if it was asked for: memory for all directions."""
 
 
 def largest_eigenvalues(
@@ -44,6 +55,7 @@ def largest_eigenvalues(
     max_products: int = MAX_PRODUCTS,
     seed: int = 0,
     basis_bytes: int = BASIS_BYTES,
+    capture: bool = False,
     report: Callable[[int, float], None] = lambda _products, _error: None,
 ) -> Eigenvalues:
     """Return the `count` eigenvalues of largest size.
@@ -58,6 +70,7 @@ def largest_eigenvalues(
         max_products: after which to stop, not converged.
         seed: of the start vector.
         basis_bytes: for the basis, which restarts when it is full.
+        capture: return what the products say of the trace, too.
         report: called after every product with the number of products and the largest residual.
 
     Raises:
@@ -84,6 +97,7 @@ def largest_eigenvalues(
         products=state.products,
         converged=worst <= tolerance,
         vectors=state.vectors(weights[:, order]),
+        captured=Captured(state.rows[: state.size], values.sum().item()) if capture else None,
     )
 
 

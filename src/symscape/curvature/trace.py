@@ -9,7 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from symscape.curvature.lanczos import Captured
 from symscape.curvature.operator import Operator
+
+OTHER_STREAM = 500_000_003
+"""Between the seeds of a start vector and of test vectors; generators keep 32 bits of a seed."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,55 @@ def hutch_plus_plus(
     captured = sum((column @ times(column)).item() for column in columns)
     if len(columns) == n:
         return Trace(captured, 0.0, done)
-    samples = []
-    for _ in range(products - 2 * third):
-        z = _signs(n, generator).to(like)
-        z = z - basis @ (basis.T @ z)
-        samples.append((z @ times(z)).item())
-    rest = _mean(torch.tensor(samples, dtype=torch.float64), done)
+    rest = _rest(times, basis.T, products - 2 * third, generator)
     return Trace(captured + rest.value, rest.standard_error, done)
+
+
+def _rest(
+    times: Callable[[Tensor], Tensor], basis: Tensor, products: int, generator: torch.Generator
+) -> Trace:
+    """Return the trace outside a basis (m, n) by Hutchinson."""
+    samples = []
+    for _ in range(products):
+        z = _signs(basis.shape[1], generator).to(basis)
+        z = z - basis.T @ (basis @ z)
+        samples.append((z @ times(z)).item())
+    return _mean(torch.tensor(samples, dtype=torch.float64), products)
+
+
+def deflated_trace(
+    operator: Operator,
+    products: int,
+    captured: Captured,
+    *,
+    seed: int = 0,
+    report: Callable[[int], None] = lambda _products: None,
+) -> Trace:
+    """Return the trace where products of an earlier use say what it is within a subspace.
+
+    As in Hutch++, with the basis of Lanczos in place of its own (Chen and Hallman 2023,
+    Krylov-aware stochastic trace estimation): no product is made twice. The basis depends on the
+    start vector and the operator alone, so the samples of the rest are independent: the estimate
+    is unbiased and its standard error means what it says.
+
+    Args:
+        operator: symmetric, of dimension n.
+        products: of the rest: at least 2.
+        captured: the trace within a subspace.
+        seed: of the test vectors, drawn apart from start vectors of the same seed.
+        report: called after every product with their number.
+    """
+    if len(captured.basis) == operator.dimension:
+        return Trace(captured.trace, 0.0, 0)
+    done = 0
+
+    def times(vector: Tensor) -> Tensor:
+        nonlocal done
+        done += 1
+        report(done)
+        return operator.product(vector)
+
+    # Another stream than the start vector's: a sample along it would not be independent.
+    generator = torch.Generator().manual_seed(seed + OTHER_STREAM)
+    rest = _rest(times, captured.basis, products, generator)
+    return Trace(captured.trace + rest.value, rest.standard_error, done)

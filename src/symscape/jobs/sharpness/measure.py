@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from symscape.errors import SymscapeError
 from symscape.jobs.analysis.images import some
 from symscape.jobs.analysis.progress import Steps
 from symscape.jobs.analysis.subjects import Subject
-from symscape.jobs.sharpness.quantities import QUANTITIES
+from symscape.jobs.sharpness.quantities import QUANTITIES, Shared
 from symscape.landscape.batchnorm import STATISTICS_BATCH, batch_norms, reset_statistics
 from symscape.layers.bases import Basis, kernel_bases
 from symscape.layers.folding.ties import Labels
@@ -101,6 +101,10 @@ class CurvatureMeasure:
         used: list[tuple[int, float, int]] = []
         measures: list[dict[str, Any]] = []
         for subspace in self.config.subspaces:
+            if not own and subspace != "complement" and (twins := _of_all_directions(measures)):
+                measures += [{**twin, "subspace": subspace} for twin in twins]
+                steps.tick(len(self.config.scalings) * len(self.config.quantities))
+                continue
             # Graphs serve one subspace: within its symmetry a network folds.
             inside = self._hessian(network, tied if subspace == "own" else None)
             measures += [
@@ -143,11 +147,13 @@ class CurvatureMeasure:
             "scaling": scale,
             "dimension": space.dimension,
         }
-        for quantity in self.config.quantities:
+        shared = Shared()
+        for quantity in (q for q in QUANTITIES if q in self.config.quantities):
             if space.dimension:  # A network without constraint has no complement.
                 begin = time.perf_counter()
                 steps.about(f"{subspace} {scale} {quantity}")
-                entries = QUANTITIES[quantity](self.config, hessian, space, steps.about)
+                measure = QUANTITIES[quantity]
+                entries = measure(self.config, hessian, space, steps.about, shared)
                 seconds = round(time.perf_counter() - begin, 3)
                 found[quantity] = jsonable(entries) | {"seconds": seconds}
             steps.tick()
@@ -161,3 +167,9 @@ def _learning_rate(run: Run | None, step: int | None) -> float | None:
     last = load_at(run, "final")[1]
     factor = learning_rate_factor(min(step, last - 1), max(last, 1), run.config.scheduler)
     return factor * run.config.optimizer.lr
+
+
+def _of_all_directions(measures: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what was measured first of a network without constraint: it serves all subspaces."""
+    there = [m for m in measures if m["subspace"] != "complement"]
+    return [m for m in there if m["subspace"] == there[0]["subspace"]]
