@@ -16,7 +16,13 @@ from symscape.jobs.interpolate.job import interpolate
 from symscape.jobs.sharpness.job import sharpness
 from symscape.jobs.summary.job import summarise
 from symscape.jobs.train.job import train
-from symscape.runs.results import AuditResult, PairResult, SharpnessResult, read_results
+from symscape.runs.results import (
+    AuditResult,
+    PairResult,
+    PathResult,
+    SharpnessResult,
+    read_results,
+)
 from tests.jobs.study import SMALL, asking, copy_of
 from tests.jobs.train.test_on_groups import on_group
 
@@ -48,6 +54,16 @@ def test_a_line_between_two_factorisations_stays_equivariant(root, align):
     upright, turned = (pair.curves[split]["loss"] for split in ("test", "test/rot90"))
     assert turned == approx(upright, rel=1e-5)
     assert pair.alignment["moved_share"] > 0 and pair.alignment["largest_logit_change"] < 1e-4
+
+
+def test_a_path_between_two_factorisations_stays_equivariant(root):
+    changes = {"path": "quadratic", "path_epochs": 1, "path_lr": 0.5, "transform": ["rot90"]}
+    interpolate(asking(root, points=3, **changes))
+    (pair,) = found(root, "interpolate", PathResult)
+    assert pair.training["coordinates"] == "own" and pair.training["bend"] > 1e-3
+    upright, turned = (pair.curves[split]["loss"] for split in ("test", "test/rot90"))
+    assert turned == approx(upright, rel=1e-5)
+    assert upright[1] != approx(pair.line["curves"]["test"]["loss"][1], rel=1e-3)
 
 
 def test_curvature_within_the_ties_is_at_most_that_of_all_kernels(root):
