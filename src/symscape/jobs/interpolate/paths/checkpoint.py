@@ -44,6 +44,8 @@ def kept(path: Path, about: Mapping[str, Any]) -> Progress | None:
         log.info(f"{error}; the path is trained from the start")
         return None
     if metadata["about"] != json.loads(json.dumps(about)):
+        why = "of other weights, another training or another machine"
+        log.info(f"{path}: {why}; the path is trained from the start")
         return None
     return Progress(_part("middle", tensors), _part("momentum", tensors), metadata["losses"])
 
