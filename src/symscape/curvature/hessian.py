@@ -16,9 +16,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from symscape.curvature.rewriting import twice_differentiable
+from symscape.curvature.rewriting import second_derivatives, twice_differentiable
 from symscape.layers.folding.ties import Labels
 from symscape.stopping import safe_point
 
@@ -190,8 +189,7 @@ class Hessian:
         )
 
     def _forward(self, x: Tensor) -> Tensor:
-        # Of the fused kernels of attention nobody has written the second derivative.
-        with sdpa_kernel(SDPBackend.MATH):
+        with second_derivatives():
             outputs: Tensor = self.forward(x)
         return outputs
 

@@ -12,11 +12,15 @@ Changes that change neither the function nor the parameters:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 from symscape.layers.folding.costs import WORTH, training_cost
 from symscape.layers.folding.fold import folded_conv2d
@@ -25,6 +29,7 @@ from symscape.layers.folding.ties import Labels, geometry_of, orbit_means
 from symscape.layers.rewriting import Norm, affine_of, rewritten
 from symscape.layers.sampling.strided import thinned
 
+HARDSIGMOIDS = (functional.hardsigmoid, torch._C._nn.hardsigmoid)
 Geometry = tuple[list[int], list[int], list[int], int]
 """Stride, padding, dilation and groups."""
 
@@ -144,6 +149,32 @@ class _Merged(nn.Module):
         precision = str(x.dtype).removeprefix("torch.")
         cost = training_cost(fold, conv.in_channels, conv.out_channels, len(x), precision)
         return fold if cost < WORTH else None
+
+
+class _Smooth(TorchFunctionMode):
+    """Computes hardsigmoid by functions whose second derivative PyTorch has."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call the function, or what equals it."""
+        if func in HARDSIGMOIDS:
+            return functional.relu6(args[0] + 3) / 6
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def second_derivatives() -> Iterator[None]:
+    """Compute, inside the context, what PyTorch differentiates once only by what it can twice.
+
+    These are the fused kernels of attention, and hardsigmoid.
+    """
+    with sdpa_kernel(SDPBackend.MATH), _Smooth():
+        yield
 
 
 def twice_differentiable(network: nn.Module, tied: Mapping[str, Labels] | None = None) -> nn.Module:

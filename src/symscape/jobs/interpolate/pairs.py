@@ -78,6 +78,8 @@ class PairAnalysis(Analysis[PairResult]):
         first, _ = pair_of(task)
         if self.measurer is None or not alike(first, self.measurer.evaluator.subject):
             self.measurer = PairMeasure(LineEvaluator(self.config, first, self.hardware))
+            if self.config.align != "none":  # What cannot be permuted is said before all else.
+                _ = self.measurer.spec
 
     def measure(self, task: Task, steps: Steps) -> PairResult:
         """Align, walk the line."""

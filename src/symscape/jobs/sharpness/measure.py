@@ -75,7 +75,13 @@ class CurvatureMeasure:
         if self.config.along == "trajectory" and subject.run is not None:
             names = kept_weights(subject.run)
         constrained = subject.constrained()
-        points = [self._point(subject, name, steps, constrained) for name in names]
+        try:
+            points = [self._point(subject, name, steps, constrained) for name in names]
+        except RuntimeError as error:
+            if "derivative for" not in (said := str(error).splitlines()[0]):
+                raise
+            label = subject.reference.label
+            raise SymscapeError(f"{label}: cannot be differentiated twice: {said}") from error
         return SharpnessResult(
             run=subject.reference,
             points=points,
