@@ -123,8 +123,9 @@ def network_subjects(
         SymscapeError: a network, weights or images cannot be had, or do not fit each other.
     """
     assert config.network is not None
-    shape = load_network(config.network, seed=seed)
-    data = load_data(data_config(config.data, _size(config, shape)))
+    # Of one's own function nobody knows the size, and it may ask for the classes.
+    library = None if ":" in config.network else load_network(config.network)
+    data = load_data(data_config(config.data, _size(config, library)))
     if data.train.labels.ndim != 1:
         raise ConfigError("data.name", config.data.name, "has a class for each pixel, not an image")
     fit = {"classes": len(data.classes), "channels": data.train.images.shape[1]}
@@ -132,8 +133,7 @@ def network_subjects(
         weighted(config.network, w, key=key, seed=seed, said=said, **fit)
         for (key, w), said in zip(weights.items(), _distinct(list(weights.values())), strict=True)
     ]
-    library = shape if PRETRAINED in weights.values() else None
-    data = _normalised(config, data, library)
+    data = _normalised(config, data, library if PRETRAINED in weights.values() else None)
     for one in each:
         check_answers(one.reference.label, one.zoo.network, data)
     return [NetworkSubject(one, data) for one in each]
@@ -152,11 +152,11 @@ def data_config(place: PlaceConfig, image_size: int | None = None) -> DataConfig
     )
 
 
-def _size(config: AnalysisConfig, shape: ZooNetwork) -> int | None:
+def _size(config: AnalysisConfig, library: ZooNetwork | None) -> int | None:
     """Return how large images are made; None leaves them."""
-    if config.data.image_size is not None or shape.input_size is None:
+    if config.data.image_size is not None or library is None or library.input_size is None:
         return config.data.image_size
-    height, width = shape.input_size
+    height, width = library.input_size
     if height != width:
         said = f"{config.network} takes {height}x{width}; images are resized to squares alone"
         raise ConfigError("data.image_size", None, said)
