@@ -213,10 +213,16 @@ def test_settings_that_do_not_go_together(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_torchvision_network_on_grey_images(tmp_path):
+def test_a_torchvision_network_on_grey_images_killed_and_resumed(tmp_path, monkeypatch):
     """The library has no option for them: its first kernels are summed over the colours."""
     name = "torchvision/mobilenet_v3_small"
-    run = open_run(train(foreign(tmp_path, name, trainer={"max_epochs": 1})).folder)
+    config = foreign(tmp_path / "killed", name, symmetry={"name": "hflip"})
+    stop_in_epoch(monkeypatch, 1, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        train(config)
+    result = train(replace(config, root=str(tmp_path / "whole")))
+    assert final_hash(train(config)) == final_hash(result)
+    run = open_run(result.folder)
     manifest = read_manifest(run.folder)
     assert manifest.library.startswith("torchvision ")
     network = load_network(run)

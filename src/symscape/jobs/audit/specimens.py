@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from symscape.config.audit import AuditConfig
-from symscape.config.network.model import ON_GROUPS
+from symscape.config.network.model import FOREIGN, ON_GROUPS
 from symscape.errors import ConfigError
 from symscape.jobs.analysis.networks import weighted
 from symscape.models.build import group_grid
@@ -52,6 +52,8 @@ def specimen_of_run(run: Run) -> Specimen:
     """Return a completed run as something to look at, at its start and at its end."""
     data = run.manifest.data
     about = {key: getattr(run.config.model, key) for key in ("padding", "downsample", "blur")}
+    if run.config.model.name == FOREIGN:  # Nobody knows these of it.
+        about = {"library": run.manifest.library}
     if tied := tied_means(run):
         about["tied"] = tied
     return Specimen(
