@@ -7,20 +7,22 @@ of B; a group's similarity is the mean over its taps, and one linear assignment 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from symscape.landscape.blocks import Unit, best_blocks, units
 from symscape.landscape.permutation import (
     assign_places,
     identity_permutations,
     similarity_of,
 )
+from symscape.landscape.weights import complete
 from symscape.layers.folding.workers import on_all_cores
-from symscape.models.permutations.spec import PermutationSpec, Tap
+from symscape.models.permutations.spec import PermutationSpec, Tap, side_by_side
 
 FIRST = 4096
 """Samples whose mean is taken off all: far from 0, products in bfloat16 lose the covariance."""
@@ -65,6 +67,8 @@ def match_activations(
 ) -> tuple[dict[str, Tensor], float]:
     """Return the permutations that bring B's channels to A's, and the mean correlation of pairs.
 
+    Groups that no tap sees are matched by weights, the others held.
+
     Cost: one forward pass of each network over all batches, and a C x C product a tap.
 
     Args:
@@ -74,6 +78,11 @@ def match_activations(
         batches: pairs of images and labels; the labels are not used.
     """
     totals: dict[Tap, _Sums] = {}
+
+    def rows(tap: Tap, x: Tensor) -> Tensor:
+        samples = _samples(x, tap.axis)
+        return _pooled(tap, samples) if _is_pooled(tap, spec) else samples
+
     for images, _ in batches:
         seen: dict[Tap, Tensor] = {}
 
@@ -81,7 +90,7 @@ def match_activations(
             seen[tap] = x
 
         def compare(tap: Tap, x: Tensor, seen: dict[Tap, Tensor] = seen) -> None:
-            samples, before = (_samples(seen.pop(tap)), _samples(x)), totals.get(tap)
+            samples, before = (rows(tap, seen.pop(tap)), rows(tap, x)), totals.get(tap)
             means = before.means if before else (_mean(samples[0]), _mean(samples[1]))
             sums = _sums(*samples, means)
             totals[tap] = before.add(sums) if before else sums
@@ -90,26 +99,80 @@ def match_activations(
             a(images)
         with watching(b, spec.taps, compare):
             b(images)
-    if not totals:
+    if spec.taps and not totals:
         raise ValueError("batches: there is no image to align by")
-    return _assign_groups(spec, totals)
+    found, matched = _assign_groups(spec, totals)
+    if found.keys() < spec.sizes.keys():
+        start = identity_permutations(spec) | found
+        found = complete(a.state_dict(), b.state_dict(), spec, start, found.keys())
+    return found, matched
 
 
 def _assign_groups(
     spec: PermutationSpec, totals: dict[Tap, _Sums]
 ) -> tuple[dict[str, Tensor], float]:
+    """Return the permutations of all groups that a tap sees, and the mean correlation of pairs."""
+    correlations = {tap: sums.correlation().cpu() for tap, sums in totals.items()}
     similar: dict[str, list[Tensor]] = {group: [] for group in spec.plain()}
-    for tap, sums in totals.items():
-        correlation = sums.correlation().cpu()
-        for group, places in tap.channels.items():
+    for tap, correlation in correlations.items():
+        for group, places in _columns(tap, spec).items():
             if group in similar:
                 similar[group].append(_by_channel(correlation, places, spec.moves(group)))
     means = {group: torch.stack(blocks).mean(0) for group, blocks in similar.items() if blocks}
     permutations = {g: assign_places(mean, spec.moves(g)) for g, mean in means.items()}
-    matched = torch.cat(
-        [similarity_of(means[g], spec.moves(g), order) for g, order in permutations.items()]
-    )
-    return identity_permutations(spec) | permutations, matched.mean().item()
+    matched = [similarity_of(means[g], spec.moves(g), order) for g, order in permutations.items()]
+    for unit in units(spec):
+        found, values = _assign_blocks(unit, correlations)
+        permutations |= found
+        matched += values
+    return permutations, torch.cat(matched).mean().item() if matched else 0.0
+
+
+def _assign_blocks(
+    unit: Unit, correlations: dict[Tap, Tensor]
+) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Return the permutations of a unit's groups that a tap sees, and the correlations of pairs."""
+    seen = {}
+    for r, groups in enumerate(unit.classes):
+        each = []
+        for tap, correlation in correlations.items():
+            if all(group in tap.channels for group in groups):
+                places = torch.stack([tap.channels[group] for group in groups])  # (H, n, m)
+                left, right = places[:, None, :, None], places[None, :, None, :]
+                each.append(correlation[left, right].mean(-1))
+        if each:
+            seen[r] = torch.stack(each).mean(0)
+    if not seen:
+        return {}, []
+    blocks = len(unit.classes[0])
+    order, within, _ = best_blocks(seen.values(), torch.zeros(blocks, blocks, dtype=torch.float64))
+    found, matched = {unit.outer: order}, []
+    for (r, similar), orders in zip(seen.items(), within, strict=True):
+        found |= dict(zip(unit.classes[r], orders, strict=True))
+        pairs = similar[torch.arange(blocks), order]
+        matched.append(pairs.gather(2, orders[..., None]).flatten())
+    return found, matched
+
+
+def _is_pooled(tap: Tap, spec: PermutationSpec) -> bool:
+    """Say whether the places of a channel are pixels of a flattened map: then they are samples."""
+    counts = {places.shape[1] for places in tap.channels.values()}
+    plain = set(spec.plain()) - spec.translations.keys()
+    return counts != {1} and len(counts) == 1 and tap.channels.keys() <= plain
+
+
+def _pooled(tap: Tap, samples: Tensor) -> Tensor:
+    """Return (N m, C) samples of channels with m places each."""
+    places = torch.cat([*tap.channels.values()]).to(samples.device)
+    return samples[:, places].transpose(1, 2).flatten(0, 1)
+
+
+def _columns(tap: Tap, spec: PermutationSpec) -> Mapping[str, Tensor]:
+    """Return the columns of each group's channels among the samples."""
+    if not _is_pooled(tap, spec):
+        return tap.channels
+    sizes = [len(places) for places in tap.channels.values()]
+    return dict(zip(tap.channels, side_by_side(sizes, sum(sizes)), strict=True))
 
 
 def _by_channel(correlation: Tensor, places: Tensor, moves: Tensor) -> Tensor:
@@ -122,9 +185,9 @@ def _by_channel(correlation: Tensor, places: Tensor, moves: Tensor) -> Tensor:
     return torch.stack([correlation[left, right].mean(0) for left, right in pairs])
 
 
-def _samples(x: Tensor) -> Tensor:
-    """Return (N, C, H, W) as (N H W, C): a view where the memory is channels-last; (N, C) as is."""
-    return x.permute(0, 2, 3, 1).flatten(0, 2) if x.dim() == 4 else x
+def _samples(x: Tensor, axis: int = 1) -> Tensor:
+    """Return x as (samples, C): a view where channels are last in memory; (N, C) as it is."""
+    return x.movedim(axis, -1).flatten(0, -2)
 
 
 def _mean(x: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ from torch import Tensor
 from symscape.landscape.permutation import Permutations, assign
 from symscape.models.permutations.spec import PermutationSpec, Slot
 
+MAX_ROUNDS = 10
+
 
 @dataclass(frozen=True, eq=False)
 class Stack:
@@ -189,7 +191,11 @@ def _coupled(unit: Unit, slot: Slot, a: Tensor, b: Tensor, pairs: Sequence[Tenso
 
 
 def refined(
-    unit: Unit, a: Mapping[str, Tensor], b: Mapping[str, Tensor], orders: list[Tensor]
+    unit: Unit,
+    a: Mapping[str, Tensor],
+    b: Mapping[str, Tensor],
+    orders: list[Tensor],
+    only: Iterable[int] | None = None,
 ) -> list[Tensor]:
     """Return orders (H, n) within blocks that already lie on each other: one class at a time.
 
@@ -198,11 +204,13 @@ def refined(
         a: the entries in which the unit has slots.
         b: the same of B, permuted by all groups but those within the blocks.
         orders: where to start.
+        only: which classes may change; None: all.
     """
-    orders = list(orders)
+    orders, only = list(orders), range(len(orders)) if only is None else list(only)
     for _ in range(MAX_ROUNDS):
         before = [order.clone() for order in orders]
-        for r, stacks in enumerate(unit.stacks):
+        for r in only:
+            stacks = unit.stacks[r]
             blocks, n = stacks[0].places.shape[:2]
             total = torch.zeros(blocks, n, n, dtype=torch.float64)
             for stack in stacks:
@@ -214,9 +222,6 @@ def refined(
         if all(torch.equal(x, y) for x, y in zip(before, orders, strict=True)):
             break
     return orders
-
-
-MAX_ROUNDS = 10
 
 
 def _others(unit: Unit, here: Stack, b: Tensor, orders: Sequence[Tensor], r: int) -> Tensor:

@@ -11,7 +11,7 @@ BatchNorm's running statistics are permuted with their channels but do not count
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ from symscape.models.permutations.spec import PermutationSpec, Slot
 from symscape.stopping import safe_point
 
 MAX_SWEEPS = 100
+Entries = Mapping[str, list[tuple[str, Slot]]]
 BUFFERS = ("running_mean", "running_var")
 
 
@@ -89,6 +90,32 @@ def ascend(
     return permutations, _inner(a, b, spec, permutations)
 
 
+def complete(
+    a: State, b: State, spec: PermutationSpec, permutations: Permutations, seen: Collection[str]
+) -> dict[str, Tensor]:
+    """Match the groups that nobody has seen by weights; the others are held.
+
+    Args:
+        a: a state dict.
+        b: another one of its architecture.
+        spec: their permutation groups.
+        permutations: of all groups; those of groups not `seen` are where to start.
+        seen: names of groups.
+    """
+    a, b, blocks = trained_weights(a, spec), trained_weights(b, spec), units(spec)
+    rest: list[str | Unit] = [group for group in spec.plain() if group not in seen]
+    rest += [unit for unit in blocks if unit.outer not in seen]
+    generator = torch.Generator().manual_seed(0)
+    found, _ = ascend(a, b, spec, permutations, generator, only=rest)
+    for unit in blocks:
+        unseen = [r for r, groups in enumerate(unit.classes) if groups[0] not in seen]
+        if unseen and unit.outer in seen:
+            here, laid = _laid(a, b, spec, unit, found, spec.entries())
+            orders = refined(unit, here, laid, unit.orders(found), only=unseen)
+            found |= unit.permutations(found[unit.outer], orders)
+    return found
+
+
 def _ascend_group(
     a: State, b: State, spec: PermutationSpec, group: str, permutations: dict[str, Tensor]
 ) -> bool:
@@ -109,28 +136,52 @@ def _ascend_blocks(
 ) -> bool:
     """The same for blocks and what lies within them."""
     names, entries = unit.names(), spec.entries()
-    touched = {slot.entry for group in names for slot in spec.slots[group]}
-    here = {entry: a[entry] for entry in touched if entry in a}
+    here, there = _around(a, b, spec, unit, permutations, entries)
     slots = {entry: [each for each in entries[entry] if each[0] in names] for entry in here}
-    there = {
-        entry: _permute(b[entry], [s for s in entries[entry] if s[0] not in names], permutations)
-        for entry in here
-    }
 
     def value(orders: Permutations) -> float:
         return sum(_dot(here[e], _permute(there[e], slots[e], orders)) for e in here)
 
     blocks, orders, _ = similar_blocks(unit, spec, here, there)
     if unit.shared():
-        outer = {e: [s for s in slots[e] if s[0] == unit.outer] for e in here}
-        laid = {e: _permute(there[e], outer[e], {unit.outer: blocks}) for e in here}
-        orders = refined(unit, here, laid, orders)
+        moved = dict(permutations) | {unit.outer: blocks}
+        orders = refined(unit, *_laid(a, b, spec, unit, moved, entries), orders)
     best = unit.permutations(blocks, orders)
     scale = sum(_dot(t, t) for t in here.values())
     if value(best) - value(permutations) <= 1e-12 * scale:
         return False
     permutations |= best
     return True
+
+
+def _around(
+    a: State,
+    b: State,
+    spec: PermutationSpec,
+    unit: Unit,
+    permutations: Permutations,
+    entries: Entries,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return A's entries where a unit has slots, and B's, permuted by all other groups."""
+    names = unit.names()
+    touched = {slot.entry: None for group in names for slot in spec.slots[group]}
+    here = {entry: a[entry] for entry in touched if entry in a}
+    outside = {e: [each for each in entries[e] if each[0] not in names] for e in here}
+    return here, {e: _permute(b[e], outside[e], permutations) for e in here}
+
+
+def _laid(
+    a: State,
+    b: State,
+    spec: PermutationSpec,
+    unit: Unit,
+    permutations: Permutations,
+    entries: Entries,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the same with B's blocks in their places."""
+    here, there = _around(a, b, spec, unit, permutations, entries)
+    outer = {e: [each for each in entries[e] if each[0] == unit.outer] for e in here}
+    return here, {e: _permute(there[e], outer[e], permutations) for e in here}
 
 
 def sorted_weights(a: State, b: State, spec: PermutationSpec) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from symscape.errors import SymscapeError
 from symscape.jobs.analysis.subjects import Subject
+from symscape.jobs.console import log
 from symscape.jobs.interpolate.evaluator import (
     ALIGNMENT_BATCH,
     LineEvaluator,
@@ -43,10 +44,17 @@ class PairMeasure:
     @cached_property
     def spec(self) -> PermutationSpec:
         """What may be permuted in these networks."""
+        images, label = self.guard_images()[:2], self.evaluator.subject.reference.label
         try:
-            return permutation_spec(self.evaluator.exact_network, self.guard_images()[:2])
-        except TypeError as error:
-            raise SymscapeError(f"{error}: align=none goes without them") from error
+            spec = permutation_spec(self.evaluator.exact_network, images)
+            if not spec.sizes:
+                held = ", ".join(spec.held)
+                raise SymscapeError(f"no channels may move: held by {held}")
+        except SymscapeError as error:
+            raise SymscapeError(f"{label}: {error}; align=none goes without") from error
+        if set(spec.held) - {"input"}:
+            log.info(f"align={self.evaluator.config.align}: {spec.describe_held()}")
+        return spec
 
     def measure(
         self,

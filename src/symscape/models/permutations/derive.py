@@ -41,9 +41,10 @@ def derived_groups(network: nn.Module, example: Tensor) -> PermutationSpec:
     for g, name in names.items():
         spec.sizes[name], spec.slots[name] = len(groups.members[g]), slots[g]
     _name_inner(spec, groups, names, [int(part.kind[each[0]]) for each in groups.members])
-    spec.taps = [
-        tap for entry, value in graph.readers if (tap := _tap(network, entry, value, owned, names))
-    ]
+    for entry, value in graph.readers:
+        tap = _tap(network, entry, value, owned, names)
+        if tap is not None and graph.calls[entry] == 1:
+            spec.taps.append(tap)
     spec.held, spec.coverage = held_counts(graph.walk.facts, part, groups, graph.parameters)
     return spec
 

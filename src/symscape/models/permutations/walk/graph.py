@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,8 @@ class Graph:
     """What the same entries are on the walk."""
     readers: list[tuple[str, Value]] = field(default_factory=list)
     """Weights of convolutions and linear layers, and what these layers read; once a value."""
+    calls: Counter[str] = field(default_factory=Counter)
+    """How often each such weight is used."""
 
 
 def walk_along(network: nn.Module, example: Tensor) -> Graph:
@@ -243,5 +246,6 @@ def _note_reader(graph: Graph, node: fx.Node, call: Call) -> None:
     stack = list(node.meta.get("nn_module_stack", {}).values())
     for name, value in graph.values.items():
         called = bool(stack) and stack[-1][0] == name.rpartition(".")[0]
+        graph.calls[name] += value is weight
         if value is weight and called and not any(x is each for _, each in graph.readers):
             graph.readers.append((name, x))

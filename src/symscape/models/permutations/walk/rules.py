@@ -46,6 +46,15 @@ def same(walk: Walk, call: Call) -> Value:
     return value
 
 
+@rule("copy")
+def copied(walk: Walk, call: Call) -> Value:
+    """What is written over a tensor: nothing of it is left."""
+    source: Value = call["src"]
+    if source.tensor is not None:
+        return constant(source.tensor.expand(call.shape))
+    return source.broadcast(call.shape)
+
+
 @rule("zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full")
 @rule("new_empty", "fill", "zero")
 def filled(walk: Walk, call: Call) -> Value:
@@ -295,6 +304,14 @@ def group_norm(walk: Walk, call: Call) -> Value | list[Value]:
     vectors = [vector_along(walk, call[k], value, 1) for k in ("weight", "bias") if call.get(k)]
     out = walk.combine([out, *vectors], value.shape)
     return [out, *(value.stays(call.name) for _ in call.shapes[1:])] if call.several else out
+
+
+@rule("_weight_norm_interface")
+def weight_norm(walk: Walk, call: Call) -> list[Value]:
+    """A direction over its norm along all axes but one, times a length."""
+    v, g, axis = call["v"], call["g"], call.axis(call["v"])
+    norms = walk.reduce(v, frozenset(range(len(v.shape))) - {axis})
+    return [walk.combine([v, norms, g], v.shape), norms]
 
 
 @rule("prelu", "_prelu_kernel")
