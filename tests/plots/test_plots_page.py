@@ -1,7 +1,10 @@
 """The parts of a report's page: what is in the figures that plotly gets."""
 
+import base64
+import gzip
 import json
 import math
+from itertools import combinations, product
 
 import pytest
 
@@ -9,7 +12,7 @@ from symscape.plots.page.lines import Axes, Points, Series, lines, points
 from symscape.plots.page.look import rounded
 from symscape.plots.page.matrix import matrix
 from symscape.plots.page.parts import Cell, Missing, Page, Section, Source, Table
-from symscape.plots.page.render import embedded, render
+from symscape.plots.page.render import as_json, packed, render
 from symscape.plots.read.barriers import CurvePoint, MeanBarrier
 from symscape.plots.read.runs import read_final_symmetry
 
@@ -80,8 +83,26 @@ def test_a_matrix_is_symmetric_and_has_a_curve_behind_each_cell():
     assert [b["label"] for b in picture.layout["updatemenus"][0]["buttons"]] == [
         *("loss, chord, train", "loss, max, train", "loss, chord, test", "loss, max, test")
     ]
-    assert set(picture.behind) == {"a|a", "a|b", "b|a"}
-    assert picture.behind["b|a"]["data"][0]["y"] == [0.1, 0.35, 0.1]
+    assert set(picture.behind) == {"a|a", "a|b"}
+    assert picture.behind["a|b"]["data"][0]["y"] == [0.1, 0.35, 0.1]
+
+
+def test_a_matrix_of_a_hundred_kinds_does_not_fill_the_page():
+    kinds = [f"kind {i}" for i in range(100)]
+    numbers = list(product(("loss", "error"), ("train", "test"), ("chord", "midmean", "max")))
+    means = [
+        MeanBarrier("s", a, b, split, metric, definition, 1.23456789, 1)
+        for a, b in combinations(kinds, 2)
+        for metric, split, definition in numbers
+    ]
+    curves = [
+        CurvePoint(a, b, "train", "loss", 0, 1, NAN, NAN, 1) for a, b in combinations(kinds, 2)
+    ]
+    picture = matrix("", means, curves, kinds, SOURCE)
+    labels = [b["label"] for b in picture.layout["updatemenus"][0]["buttons"]]
+    assert labels == ["loss, chord, train", "loss, chord, test"]
+    assert not picture.behind and not picture.note
+    assert len(as_json([picture.data, picture.layout])) < 2_000_000
 
 
 def test_numbers_are_short_and_what_is_not_finite_is_a_gap():
@@ -89,10 +110,11 @@ def test_numbers_are_short_and_what_is_not_finite_is_a_gap():
 
 
 def test_data_cannot_end_its_script_and_holds_numbers_only():
-    text = embedded({"name": "</script><b>"})
-    assert "<" not in text and json.loads(text) == {"name": "</script><b>"}
+    text = packed(as_json({"name": "</script><b>"}))
+    assert "<" not in text and packed(as_json({"name": "</script><b>"})) == text
+    assert json.loads(gzip.decompress(base64.b64decode(text))) == {"name": "</script><b>"}
     with pytest.raises(ValueError, match="JSON compliant"):
-        embedded(NAN)
+        as_json(NAN)
 
 
 def test_names_are_escaped_and_missing_parts_stand_at_the_end():

@@ -19,7 +19,7 @@ from symscape.jobs.report.tables import (
 from symscape.jobs.report.verdicts import Decision
 from symscape.jobs.summary.means import Kind
 from symscape.plots.page.lines import Axes, lines
-from symscape.plots.page.look import colour_of
+from symscape.plots.page.look import chip_of
 from symscape.plots.page.parts import Missing, Page, Section, Source
 from symscape.runs.manifest import now, package_versions
 
@@ -33,7 +33,7 @@ def page_of(study: Study, kinds: Sequence[Kind], decisions: Sequence[Decision]) 
     return Page(
         title=f"Study {place.name}",
         about=list(_about(kinds)),
-        kinds=[(label, colour_of(i)) for label, i in places.values()],
+        kinds=[(label, chip_of(i)) for label, i in places.values()],
         sections=[*(s for s in sections if s is not None), *measured(study, places)],
         missing=list(_missing(place)),
     )

@@ -20,6 +20,15 @@ def dash_of(index: int) -> str:
     return DASHES[index // len(COLOURS) % len(DASHES)]
 
 
+def chip_of(index: int) -> str:
+    """Return the CSS background of a kind's switch: striped where its colour is another's too."""
+    colour, rounds = colour_of(index), index // len(COLOURS)
+    if not rounds:
+        return colour
+    width = 5 - min(rounds, 3)
+    return f"repeating-linear-gradient(90deg,{colour} 0 {width}px,transparent {width}px 5px)"
+
+
 def shade(colour: str, opacity: float = 0.15) -> str:
     """Return a colour, `#rrggbb`, as a transparent one.
 

@@ -14,6 +14,9 @@ from symscape.plots.read.barriers import CurvePoint, MeanBarrier
 
 MOST_CELLS = 400
 """With curves behind them: more would make the page too large."""
+MOST_CHOICES = 20_000
+"""Cells that all choices of the menu have together; of more, the menu has the loss above the chord
+alone, for the same reason."""
 MOST_NUMBERED = 12
 """Up to so many kinds, a number fits each cell."""
 METRICS = {"loss": "loss (nats)", "error": "error"}
@@ -35,7 +38,9 @@ def matrix(
         order: the kinds, as `means` and `curves` name them.
         source: of the numbers.
     """
-    names = list(dict.fromkeys((m.metric, m.definition, m.split) for m in means))
+    names = list(dict.fromkeys(map(_name, means)))
+    if len(names) * len(order) ** 2 > MOST_CHOICES:
+        names = [name for name in names if name[:2] == ("loss", "chord")] or names[:1]
     grids = {name: _grid([m for m in means if _name(m) == name], order) for name in names}
     first = next((n for n in names if n[:2] == ("loss", "chord")), names[0])
     values, texts = grids[first]
@@ -116,11 +121,7 @@ def _behind(curves: Sequence[CurvePoint], source: Source) -> dict[str, Any]:
         if each.metric == "loss":
             name = f"{each.split}, {each.path}" if several else each.split
             points.setdefault((each.a, each.b), {}).setdefault(name, []).append(each)
-    found = {}
-    for (a, b), splits in points.items():
-        for first, second in {(a, b), (b, a)}:
-            found[f"{first}|{second}"] = _curve(a, b, splits, source)
-    return found
+    return {f"{a}|{b}": _curve(a, b, splits, source) for (a, b), splits in points.items()}
 
 
 def _curve(

@@ -24,7 +24,7 @@ for (const button of document.querySelectorAll("th button")) {
 }
 
 // Pictures: plotly draws them, each when it comes near the window. What follows tells it what to.
-const figures = JSON.parse(document.getElementById("figures").textContent);
+let figures;
 const charts = [...document.querySelectorAll(".chart")];
 const drawn = new Set();
 const hidden = new Set();
@@ -71,7 +71,7 @@ async function draw(chart) {
   const behind = chart.parentElement.querySelector(".behind");
   if (behind === null) return;
   const show = (key) => {
-    const cell = figure.behind[key];
+    const cell = figure.behind[key] ?? figure.behind[key.split("|").reverse().join("|")];
     if (cell === undefined) return;
     drawn.add(behind);
     Plotly.react(behind, cell.data, themed(cell.layout), config);
@@ -122,12 +122,16 @@ addEventListener("afterprint", () => {
   repaint();
 });
 
-// After the first paint: unpack plotly's script, then draw.
+async function unpacked(id) {
+  const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+// After the first paint: unpack plotly's script and the figures, then draw.
 async function start() {
-  const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), (c) => c.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  figures = JSON.parse(await unpacked("figures"));
   const script = document.createElement("script");
-  script.text = await new Response(stream).text();
+  script.text = await unpacked("plotly");
   document.head.append(script);
   const near = new IntersectionObserver(
     (entries) => entries.filter((e) => e.isIntersecting).forEach((e) => draw(e.target)),

@@ -52,7 +52,7 @@ class Picture:
     source: Source
     note: str = ""
     behind: dict[str, Any] = field(default_factory=dict)
-    """Figures shown beside it when a cell is chosen, by the cell's `x|y`."""
+    """Figures shown below it when a cell is chosen, by the cell's `x|y` or `y|x`."""
     wide: bool = False
 
 
@@ -83,6 +83,6 @@ class Page:
     about: Sequence[str]
     """Facts below the title."""
     kinds: Sequence[tuple[str, str]]
-    """Labels of kinds of runs with their colours; each is switched on and off."""
+    """Labels of kinds of runs with their CSS backgrounds; each is switched on and off."""
     sections: Sequence[Section]
     missing: Sequence[Missing]
