@@ -6,14 +6,18 @@ import math
 import pytest
 import torch
 
+from symscape.config.data import DataConfig
 from symscape.config.groups import SymmetryConfig
 from symscape.config.network.lie import GroupConfig, KernelConfig
 from symscape.config.network.model import ModelConfig
+from symscape.data.load import load_data
 from symscape.errors import ConfigError
+from symscape.landscape.batchnorm import reset_statistics
 from symscape.layers.effective import effective_network
 from symscape.layers.evaluation import for_evaluation
-from symscape.layers.lie.sampling import draw_anew, drawn_of
+from symscape.layers.lie.sampling import Turn, draw_anew, drawn_of
 from symscape.models.build import build_network, build_plain, free_parameters
+from symscape.symmetry.equivariance import mean_change, mean_distance
 from symscape.symmetry.groups import ELEMENTS
 from tests.layers.lie.grids import GROUPS, kernels_of
 from tests.layers.lie.networks import NAMES, VARIANTS, Fixed, network
@@ -190,3 +194,33 @@ def test_a_grid_is_turned_at_random_in_training_alone():
     first = net.eval()(x)
     draw_anew(drawn, 0, 5)
     assert torch.equal(net(x), first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kernel", "rotations"), [("nonseparable", 8), ("separable", 16)])
+def test_smooth_kernels_hardly_see_where_between_its_angles_a_grid_lies(
+    monkeypatch, kernel, rotations
+):
+    """Of untrained networks, three draws, the grid turned by half a step; rough kernels see it."""
+    data = load_data(DataConfig("digits_rot"))
+    images = (data.test.images[:24].float() / 255 - data.mean[0]) / data.std[0]
+
+    def displacement(seed: int, omega: float) -> float:
+        net = build_network(
+            ModelConfig("ckgresnet", width=8),
+            SymmetryConfig(),
+            in_channels=1,
+            classes=10,
+            seed=seed,
+            image=(24, 24),
+            group=GroupConfig("se2", rotations=rotations),
+            kernel=KernelConfig(kernel, first_omega=omega, omega=omega),
+        ).eval()
+        with torch.no_grad(), monkeypatch.context() as patch:
+            reset_statistics(net, [(images, None)])
+            logits = net(images)
+            patch.setattr(Turn, "angle", property(lambda self: math.pi / rotations))
+            return mean_change(net(images), logits) / mean_distance(logits)
+
+    smooth, rough = ([displacement(seed, omega) for seed in range(3)] for omega in (3.0, 10.0))
+    assert 0 < sum(smooth) / 3 < 0.05 < sum(rough) / 3
