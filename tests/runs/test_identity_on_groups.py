@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from symscape.config.groups import SymmetryConfig, TrainerConfig
+from symscape.config.groups import SymmetryConfig
 from symscape.config.network.lie import GroupConfig, KernelConfig
 from symscape.config.network.model import ModelConfig
 from symscape.config.train import TrainConfig
@@ -168,10 +168,6 @@ SE2, SIM2 = GroupConfig("se2"), GroupConfig("sim2")
         (lambda: ModelConfig("resnet18", pool="max"), "model.pool=max: model=resnet18"),
         (lambda: ModelConfig("ckgresnet", pool="min"), "model.pool=min: "),
         (lambda: on_group(SE2, "separable", compile=True), "compile=True: model=ckgresnet"),
-        (
-            lambda: on_group(SE2, "separable", trainer=TrainerConfig("ddp")),
-            "trainer=ddp: model=ckgresnet",
-        ),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )

@@ -110,7 +110,5 @@ class TrainConfig:
             made = f"model={name} takes vanilla; group=se2 makes it equivariant"
             raise ConfigError("symmetry", self.symmetry.name, made)
         check_kernel(self.group, self.kernel)
-        if self.trainer.name == "ddp":
-            raise ConfigError("trainer", "ddp", f"model={name} trains in one process")
         if self.compile:
             raise ConfigError("compile", True, f"model={name} takes false")

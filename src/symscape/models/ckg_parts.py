@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from symscape.layers.lie.conv import GroupConv2d
 from symscape.layers.lie.kernel import KernelSpec
-from symscape.layers.lie.norm import TiedBatchNorm, TiedLayerNorm
+from symscape.layers.lie.norm import TiedBatchNorm, TiedLayerNorm, VectorBatchNorm
 from symscape.layers.lie.pool import GroupMax
 from symscape.layers.lie.sampling import Dropout, Turn
 from symscape.symmetry.plane import PlaneGrid
@@ -83,7 +83,7 @@ class Head(nn.Module):
         super().__init__()
         self.pool = GroupMax(elements)
         self.hidden = nn.Linear(channels, HEAD, bias=False)
-        self.norm = nn.BatchNorm1d(HEAD)
+        self.norm = VectorBatchNorm(HEAD)
         self.dropout = Dropout(0.3)
         self.out = nn.Linear(HEAD, classes)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from symscape.config.groups import OptimizerConfig
+from symscape.config.groups import OptimizerConfig, TrainerConfig
 from symscape.config.network.lie import GroupConfig, KernelConfig
 from symscape.config.network.model import ModelConfig
 from symscape.config.train import TrainConfig
@@ -21,6 +21,7 @@ from symscape.models.build import check_batches
 from symscape.runs.find import load_network, open_run
 from symscape.runs.weights import read_weights
 from tests.jobs.tiny import final_hash, stop_in_epoch, tiny
+from tests.jobs.train.ragged import assert_close
 
 
 def on_group(root, model="ckgresnet", *, sampling="random", data=None, **changes) -> TrainConfig:
@@ -89,6 +90,23 @@ def killed(monkeypatch, config) -> TrainResult:
     """Train, cut off, and resume."""
     cut(monkeypatch, config)
     return train(config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "size"), [("ckgresnet", 71), pytest.param("ckgallcnnc", 72, marks=pytest.mark.long)]
+)
+def test_two_processes_get_the_result_of_one(tmp_path, model, size):
+    """Norms and dropout are those of whole batches; a last one of one image leaves a part empty."""
+    folders = []
+    for devices in (1, 2):
+        data = {"val_fraction": 0.9, "batch_size": size, "image_size": 16}
+        config = on_group(tmp_path / str(devices), model, data=data)
+        assert 145 % size == {"ckgresnet": 3, "ckgallcnnc": 1}[model]
+        ddp = {"name": "ddp", "devices": 2} if devices > 1 else {}
+        trainer = TrainerConfig(max_epochs=2, precision="float64", **ddp)
+        folders.append(train(replace(config, trainer=trainer)).folder)
+    assert_close(*folders)
 
 
 def test_how_its_layers_compute_is_kept(finished):

@@ -90,7 +90,9 @@ def _checked(config: TrainConfig, identity: Identity, before: Manifest | None) -
     hardware = resolve_hardware(config.trainer, before.resolved if before else {})
     foreign = config.model.name == FOREIGN
     if not foreign:
-        check_ranks(config, hardware, batchnorm=config.model.norm == "batch")
+        # Networks on groups add the ranks' statistics up by themselves.
+        kept = config.model.norm == "batch" and config.model.name not in ON_GROUPS
+        check_ranks(config, hardware, batchnorm=kept)
     data = load_data(config.data, identity.content)
     check_images(config.model, (data.train.images.shape[2], data.train.images.shape[3]))
     check_batches(config, len(data.train))

@@ -42,6 +42,9 @@ class _Depthwise(torch.autograd.Function):
 def _weight_gradient(x: Tensor, gradient: Tensor, padding: int) -> Tensor:
     """Return the gradient (C, 1, k, k)."""
     batch, channels = x.shape[:2]
+    if not batch:  # A rank's part of a small last batch.
+        height, width = (x.shape[i] + 2 * padding - gradient.shape[i] + 1 for i in (2, 3))
+        return x.new_zeros(channels, 1, height, width)
     planes = x.reshape(1, batch * channels, *x.shape[2:])
     kernels = gradient.reshape(batch * channels, 1, *gradient.shape[2:])
     each = torch.conv2d(planes, kernels, padding=padding, groups=batch * channels)

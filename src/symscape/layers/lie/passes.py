@@ -68,6 +68,6 @@ def _mixed(x: Tensor, mix: Tensor, size: int) -> Tensor:
     if torch.is_autocast_enabled(kind) and x.dtype != torch.float64:
         x = x.to(torch.get_autocast_dtype(kind))
     rows = x.permute(0, 2, 3, 1)
-    rows = rows.reshape(*rows.shape[:3], -1, size)  # (B, H, W, I, N)
+    rows = rows.reshape(*rows.shape[:3], rows.shape[3] // size, size)  # (B, H, W, I, N)
     y = torch.matmul(rows.transpose(3, 4), mix.T.to(x.dtype)).transpose(3, 4)
-    return y.reshape(*y.shape[:3], -1).permute(0, 3, 1, 2)
+    return y.flatten(3).permute(0, 3, 1, 2)

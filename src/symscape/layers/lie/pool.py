@@ -38,4 +38,4 @@ class GroupMax(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (B, C N, H, W) to (B, C)."""
-        return x.amax((2, 3)).view(len(x), -1, self.size).amax(2)
+        return x.amax((2, 3)).view(len(x), x.shape[1] // self.size, self.size).amax(2)

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+
+from symscape.layers.lie.norm import ranks
 
 
 class Drawn(nn.Module):
@@ -51,8 +53,21 @@ class Dropout(Drawn):
         """Map x of any shape."""
         if not self.training or not self.p:
             return x
-        kept = np.random.default_rng(self.key).random(x.shape, dtype=np.float32) >= self.p
+        first, count = _part(x)
+        drawn = np.random.default_rng(self.key).random((count, *x.shape[1:]), dtype=np.float32)
+        kept = drawn[first : first + len(x)] >= self.p
         return x * (torch.from_numpy(kept).to(x) / (1 - self.p))
+
+
+def _part(x: Tensor) -> tuple[int, int]:
+    """Return where this rank's part of a batch begins, and how many images the batch has."""
+    if ranks() == 1:
+        return 0, len(x)
+    counts = torch.zeros(ranks(), dtype=torch.int64, device=x.device)
+    counts[distributed.get_rank()] = len(x)
+    distributed.all_reduce(counts)
+    sizes = counts.tolist()
+    return sum(sizes[: distributed.get_rank()]), sum(sizes)
 
 
 def drawn_of(network: nn.Module) -> list[Drawn]:
