@@ -154,10 +154,12 @@ def test_batches_and_norms_that_cannot_be_shared_are_refused(tmp_path):
     config = ragged(tmp_path)
     config.trainer.accelerator = "cpu"
     hardware = resolve_hardware(config.trainer, {})
-    check_ranks(config, hardware)
+    check_ranks(config, hardware, batchnorm=False)
+    with pytest.raises(ConfigError, match=r"synchronised on GPUs only"):
+        check_ranks(config, hardware, batchnorm=True)
     config.data.batch_size = 1
     with pytest.raises(ConfigError, match=r"data.batch_size=1: must be >= 2 devices"):
-        check_ranks(config, hardware)
+        check_ranks(config, hardware, batchnorm=False)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
