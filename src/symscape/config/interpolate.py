@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,9 @@ class InterpolateConfig(AnalysisConfig):
     Of `network`: a .safetensors or .pth file, or pretrained (its library downloads them)."""
     b: str | None = None
     """As `a`."""
+    at: str = "final"
+    """final; loss:NUMBER: of each run, the first weights kept in training whose train loss is at or
+    below it: runs at equal fit."""
     along: str = "pairs"
     """pairs: the line between two runs; trajectory: the path of the training of each run."""
     pairs: str = "all"
@@ -62,6 +66,7 @@ class InterpolateConfig(AnalysisConfig):
         super().__post_init__()
         self._check_subject()
         check_choice("along", self.along, ("pairs", "trajectory"))
+        self._check_at()
         check_choice("pairs", self.pairs, PAIRS)
         if self.pairs_per_cell is not None:
             check_number("pairs_per_cell", self.pairs_per_cell, at_least=1)
@@ -96,6 +101,21 @@ class InterpolateConfig(AnalysisConfig):
             raise ConfigError(
                 "path", self.path, "takes along=pairs and bn=reset: no end has its statistics"
             )
+
+    @property
+    def level(self) -> float | None:
+        """The train loss of `at=loss:NUMBER`; None at the end of training."""
+        return None if self.at == "final" else float(self.at.removeprefix("loss:"))
+
+    def _check_at(self) -> None:
+        if self.at == "final":
+            return
+        number = re.fullmatch(r"loss:(\d*\.?\d+(e-?\d+)?)", self.at)
+        if number is None or not float(number[1]):
+            raise ConfigError("at", self.at, "allowed are final, loss:NUMBER (nats, > 0)")
+        if self.along == "trajectory" or self.network is not None:
+            what = "a path" if self.along == "trajectory" else "a file"
+            raise ConfigError("at", self.at, f"{what} takes final")
 
     def _check_subject(self) -> None:
         if self.network is not None:

@@ -17,6 +17,7 @@ from symscape.errors import ConfigError, SymscapeError
 from symscape.jobs.analysis.images import on_device, some
 from symscape.jobs.analysis.subjects import Subject
 from symscape.jobs.console import log
+from symscape.jobs.interpolate.kept import KeptAtLoss
 from symscape.landscape.barriers import barriers
 from symscape.landscape.batchnorm import STATISTICS_BATCH, norm_names, reset_statistics
 from symscape.landscape.evaluation import Transformed, evaluate
@@ -67,6 +68,8 @@ class LineEvaluator:
         self.line = Line(
             self.network, splits, bn=config.bn, statistics=statistics, forward=self.forward
         )
+        level = config.level
+        self.kept = None if level is None else KeptAtLoss(self.line, hardware, level)
         size = sum(t.nbytes for t in self.network.state_dict().values())
         self.state = lru_cache(maxsize=max(2, STATES_IN_MEMORY // size))(self._state)
 
@@ -79,7 +82,8 @@ class LineEvaluator:
         return make_batches(images, self.data, self.hardware, batch_size=size, shuffle=False)
 
     def _state(self, subject: Subject) -> dict[str, Tensor]:
-        return on_device(subject.load(), self.hardware)
+        moment = "final" if self.kept is None else self.kept.of(subject).name
+        return on_device(subject.load_at(moment)[0], self.hardware)
 
     def check_precision(self) -> dict[str, float]:
         """Return the loss of the network as it is filled, in its precision and in full.

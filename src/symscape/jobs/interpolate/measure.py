@@ -90,7 +90,7 @@ class PairMeasure:
             alphas=alphas,
             curves=curves,
             barriers=all_barriers(alphas, curves),
-            alignment=alignment | {"images": self.evaluator.images_used()},
+            alignment=alignment | self.about(a, b),
             precision_check=self.check(left, right),
         )
 
@@ -100,6 +100,12 @@ class PairMeasure:
         if self.evaluator.config.bn != "none":  # With A's statistics, B is another network.
             known[1.0] = self.end(b)
         return known
+
+    def about(self, a: Subject, b: Subject) -> dict[str, Any]:
+        """Return on how many images, and between which weights where it is not the last ones."""
+        images = {"images": self.evaluator.images_used()}
+        kept = self.evaluator.kept
+        return images if kept is None else images | {"at": kept.note(a, b)}
 
     def end(self, subject: Subject) -> Point:
         """Return what a network reaches under the policy; the same for every line with that end."""

@@ -132,6 +132,7 @@ class PairAnalysis(Analysis[PairResult]):
     def table(self, results: Sequence[PairResult]) -> Table:
         """Return the mean barrier of every two kinds."""
         about = f"align={self.config.align} bn={self.config.bn}"
+        about += "" if self.config.at == "final" else f" at={self.config.at}"
         return table_of(f"barrier (chord, loss in nats), {about}", results)
 
     def row(self, result: PairResult) -> dict[str, Any]:
@@ -158,4 +159,6 @@ def settings_of(config: InterpolateConfig, align: str) -> dict[str, Any]:
     keys += ["restarts"] if align in ("weights", "best") else []
     # A line's settings are as they were before there were other paths.
     keys += ["path", "path_epochs", "path_lr"] if config.path != "line" else []
+
+    keys += ["at"] if config.at != "final" else []
     return {"align": align} | {key: getattr(config, key) for key in keys}

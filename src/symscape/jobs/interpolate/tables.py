@@ -157,7 +157,7 @@ def _interval(interval: Interval) -> dict[str, Value]:
 
 
 def _settings(folder: Path, result: PairResult) -> dict[str, Value]:
-    shown = ("align", "bn", "points", "transform", "align_images", "restarts")
+    shown = ("align", "at", "bn", "points", "transform", "align_images", "restarts")
     settings: dict[str, Value] = {key: str(result.settings.get(key, "")) for key in shown}
     used = result.alignment["images"]
     settings |= {f"{key}_images": used[key] for key in ("train", "test", "statistics")}
