@@ -39,16 +39,19 @@ class Walk:
     def combine(self, values: Sequence[Value], shape: Iterable[int]) -> Value:
         """Number by number, after broadcasting: what sits in the same place moves together."""
         values = [value.broadcast(tuple(shape)) for value in values]
-        kept: list[Label] = []
+        kept, still = list[Label](), frozenset[int]()
         for i, value in enumerate(values):
-            for j, other in enumerate(values):
-                for label in value.labels:
-                    if i != j and other.fixed & label.axes:
-                        self.facts.are_pinned(label, other.fixed, other.why)
+            others = [other for j, other in enumerate(values) if j != i]
             for label in value.labels:
-                kept = self._met(kept, label)
+                hit = [other for other in others if other.fixed & label.axes]
+                for other in hit:
+                    self.facts.are_pinned(label, other.fixed, other.why)
+                if label.axes <= frozenset[int]().union(*(other.fixed for other in hit)):
+                    still |= label.axes  # Nothing of it moves any more: places like others.
+                else:
+                    kept = self._met(kept, label)
         covered = frozenset[int]().union(*(label.axes for label in kept))
-        fixed = frozenset[int]().union(*(value.fixed for value in values))
+        fixed = still.union(*(value.fixed for value in values))
         why = next((v.why for v in values if v.fixed - covered), "")
         return Value(tuple(shape), tuple(kept), fixed - covered, why)
 
