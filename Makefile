@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SLOW ?= slow
+# Halves of the list in order, so that fixtures are shared; who is done early takes from the other.
+SPREAD := -n auto --dist worksteal
 # The system's certificates: pip, which installs uv, trusts them too. Bytecode now, as pip does: else
 # the first import of torch and Lightning takes ten seconds more, and every one where Python may not
 # write.
@@ -23,10 +25,10 @@ quickstart: $(VENV)/.installed
 	@$(BIN)/python report.py study=quickstart
 
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --durations=12
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD) --durations=12
 
 test-slow: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SLOW)" -n auto --durations=12
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SLOW)" $(SPREAD) --durations=12
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

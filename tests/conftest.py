@@ -30,3 +30,11 @@ def pair(tmp_path_factory):
     from tests.jobs.train.ragged import ragged
 
     return train(ragged(tmp_path_factory.mktemp("pair")))
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Training ends without pictures, half of a tiny run's time: for tests that look at none."""
+    from symscape.plots import run
+
+    monkeypatch.setattr(run, "draw_run", lambda folder: [])

@@ -70,9 +70,9 @@ def test_a_two_layer_linear_network():
     assert torch.allclose(found, 2 / 90 * torch.kron(b.T @ b, X.T @ X), atol=1e-12)
 
 
-def resnet_hessian(**options):
-    labels = torch.randint(5, (22,), generator=torch.Generator().manual_seed(0))
-    return Hessian(network(width=2), images(22), labels, **options)
+def resnet_hessian(count=22, **options):
+    labels = torch.randint(5, (count,), generator=torch.Generator().manual_seed(0))
+    return Hessian(network(width=2), images(count), labels, **options)
 
 
 def test_products_are_symmetric_and_do_not_depend_on_the_micro_batch_or_on_kept_graphs():
@@ -132,7 +132,8 @@ def curvlinops_operator(operator):
     from curvlinops import HessianLinearOperator
 
     x, y = operator.images, operator.labels
-    data = [(x[:15], y[:15]), (x[15:], y[15:])]
+    cut = 2 * len(y) // 3
+    data = [(x[:cut], y[:cut]), (x[cut:], y[cut:])]
     loss, check = nn.CrossEntropyLoss(), {"check_deterministic": False}
     return HessianLinearOperator(operator.network, loss, operator.parameters, data, **check)
 
@@ -148,7 +149,7 @@ def test_eigenvalues_and_trace_agree_with_curvlinops():
     from curvlinops import hutchpp_trace
     from scipy.sparse.linalg import eigsh
 
-    operator = resnet_hessian(micro_batch=22)
+    operator = resnet_hessian(5)
     reference = curvlinops_operator(operator)
     top = eigsh(reference.to_scipy(), k=2, which="LM", return_eigenvectors=False)
     found = largest_eigenvalues(operator, 2, like=LIKE, tolerance=1e-5)

@@ -12,6 +12,7 @@ SMALL = {
     "points": 5,
     "train_images": 200,
     "bn_images": 300,
+    "test_images": 100,
     "align_images": 200,
     "precision": "float32",
 }

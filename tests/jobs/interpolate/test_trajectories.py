@@ -56,6 +56,7 @@ def test_the_line_ends_at_the_logged_loss(study, tmp_path):
     root = copy_of(study, tmp_path)
     run = find_runs(root, "tests")[0]
     wanted = {"a": str(run.folder), "along": "trajectory", "plane_points": 0, "bn": "lerp"}
+    wanted |= {"test_images": None}
     interpolate(asking(root, **wanted))
     (folder,) = (root / "tests" / "interpolate" / "named").glob("trajectory-lerp-*")
     (result,) = read_results(folder, TrajectoryResult)

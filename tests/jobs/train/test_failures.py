@@ -20,6 +20,8 @@ from symscape.runs.manifest import read_manifest
 from symscape.training.callbacks.recorder import Recorder
 from tests.jobs.tiny import final_hash, stop_in_epoch, tiny
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 def test_force_that_cannot_start_leaves_the_old_run(tmp_path):
     config = tiny(tmp_path, trainer={"max_epochs": 1})

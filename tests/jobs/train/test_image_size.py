@@ -12,6 +12,8 @@ from symscape.runs.find import open_run
 from symscape.runs.identity import identify
 from tests.jobs.tiny import stop_in_epoch, tiny
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 def sized(root, size):
     return tiny(root, data={"image_size": size}, trainer={"max_epochs": 1})

@@ -14,6 +14,8 @@ from symscape.landscape.evaluation import evaluate
 from symscape.runs.find import find_runs, load_network
 from tests.jobs.tiny import final_hash, stop_in_epoch, tiny
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 CHANGES = ("hflip", "vflip", "rot90", "rot180", "rot270")
 
 

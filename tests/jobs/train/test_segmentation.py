@@ -17,6 +17,8 @@ from symscape.jobs.train.job import train
 from symscape.runs.results import AuditResult, SharpnessResult, read_results
 from tests.jobs.tiny import final_hash, tiny
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 FEW = {"train": 60, "test": 12}
 
 

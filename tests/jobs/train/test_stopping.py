@@ -41,6 +41,7 @@ def check_resumable(config, expected) -> None:
         (3, signal.SIGUSR2),
     ],
 )
+@pytest.mark.usefixtures("no_pictures")
 def test_a_signal_at_any_write_of_a_checkpoint(tmp_path, monkeypatch, undisturbed, k, number):
     config = tiny(tmp_path)
     with monkeypatch.context() as patch:

@@ -16,6 +16,8 @@ from symscape.runs.weights import read_weights
 from symscape.training.callbacks.recorder import Recorder
 from tests.jobs.tiny import tiny
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 class CrashError(Exception):
     """Ends a run between two epochs, as a crash does."""

@@ -181,7 +181,7 @@ def test_lines_on_disk_keep_their_places(measured):
         "transform": [],
         "train_images": 200,
         "bn_images": 300,
-        "test_images": None,
+        "test_images": 100,
         "precision": "float32",
     }
 
