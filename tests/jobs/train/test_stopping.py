@@ -81,5 +81,5 @@ def test_a_signal_while_the_images_are_loaded(tmp_path, monkeypatch, undisturbed
     with monkeypatch.context() as patch:
         patch.setattr(images, "load_data", loading)
         assert interrupted(lambda: train(config))
-    assert not find_runs(Path(config.root), config.study)  # Nothing had begun.
+    assert not list(tmp_path.rglob("manifest.json"))  # Nothing had begun.
     assert final_hash(train(config)) == undisturbed
