@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -67,7 +69,7 @@ def walk_along(network: nn.Module, example: Tensor) -> Graph:
 
 def exported(network: nn.Module, example: Tensor) -> ExportedProgram:
     """Return a functional graph of ATen operations that have rules, as far as torch can."""
-    with torch.no_grad(), warnings.catch_warnings(), _in_eval_mode(network):
+    with torch.no_grad(), warnings.catch_warnings(), _silent(), _in_eval_mode(network):
         warnings.simplefilter("ignore")
         try:
             program: ExportedProgram = export(network, (example,))
@@ -78,6 +80,18 @@ def exported(network: nn.Module, example: Tensor) -> ExportedProgram:
         except Exception as error:
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SymscapeError(f"torch.export cannot trace it: {said}") from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what torch.export says on its way to an error, whole graphs, from who reads a line."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager
