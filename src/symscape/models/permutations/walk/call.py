@@ -81,6 +81,8 @@ class Call:
         args, kwargs = [], {}
         for argument in self.target._schema.arguments:
             value = self.arguments[argument.name]
+            if argument.name == "device" and value is not None:
+                value = torch.device("cpu")  # Where labels and constants are.
             if argument.kwarg_only:
                 kwargs[argument.name] = value
             else:
