@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 from benchmarks.synthetic import write_pairs, write_runs, write_sharpness, write_trajectories
-from symscape.config.interpolate import InterpolateConfig
 from symscape.config.report import ReportConfig, read_claims
 from symscape.errors import SymscapeError
 from symscape.jobs.report.commands import training_of
@@ -77,11 +76,13 @@ def test_barriers_at_another_loss_and_of_curved_paths_say_so(tmp_path):
     runs = write_runs(tmp_path, "s", KINDS, seeds=2, epochs=1)
     folder = write_pairs(tmp_path / "s", runs, lambda a, b: 1.0 + b.config.seed)
     for path in folder.glob("*.json"):
-        path.write_text(path.read_text().replace('"align": "none"', '"align": "none", "at": "x:1"'))
+        path.write_text(
+            path.read_text().replace('"align": "none"', '"align": "none", "at": "loss:1"')
+        )
     claim = {"name": "a", "quantity": "barrier", "definition": "max", "align": "none"}
     claim["groups"] = [{"symmetry": "hflip", "to": {"symmetry": s}} for s in ("vanilla", "rot90")]
     text = report(ReportConfig("s", str(tmp_path), [claim])).read_text()
-    assert ("Barriers, align=none, bn=reset, at=x:1" in text) == hasattr(InterpolateConfig, "at")
+    assert "Barriers, align=none, bn=reset, at=loss:1" in text
     curved = folder.rename(folder.with_name("quadratic-none-reset-0"))
     (curved / "curves.csv").rename(curved / "paths.csv")
     table = (curved.parent / "summary.csv").read_text().replace(folder.name, curved.name)
