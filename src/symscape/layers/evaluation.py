@@ -56,6 +56,8 @@ class _Evaluation(nn.Module):
         self.ties = Ties(conv)
         self.made: tuple[Seen, torch.dtype, bool] | None = None
         self.tensors: _Tensors
+        self.whole: Seen = ()
+        """Of a kernel that is no sum of few products, with whatever norm behind it."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, I, H, W) to what both modules make of it."""
@@ -88,7 +90,11 @@ class _Evaluation(nn.Module):
         if self._factorable and dtype == kernel.dtype and kernel.device.type == "cpu":
             # In bfloat16 a processor's own instructions make up for it, and between two products
             # it would round once more.
-            self.tensors.products = products_of(kernel)
+            now = versions(conv.weight)
+            if now != self.whole:
+                self.tensors.products = products_of(kernel)
+                # Channel by channel: a norm's scale makes no sum of few products of another.
+                self.whole = () if self.tensors.products else now
 
     @property
     def _factorable(self) -> bool:

@@ -67,19 +67,19 @@ def orbit_means(kernel: Tensor, labels: Labels) -> Tensor:
 def tied_taps(kernel: Tensor) -> Labels | None:
     """Return which taps of a kernel (O, I, kh, kw) are equal in all filters; None if none are.
 
-    Cost: a pass over the kernel for each tap that is tied.
+    Cost: a pass over the kernel, and one for each tap that is tied; where the first filter has no
+    two taps equal, which is nearly always, that alone.
     """
-    taps = taps_last(kernel.detach()).transpose(0, 1)
-    tolerance = TOLERANCE * kernel.abs().amax()
-    firsts: list[Tensor] = []
+    filters = taps_last(kernel.detach())
+    # Contiguous, as the kernel need not be, and without a copy of its absolute values.
+    tolerance = TOLERANCE * torch.stack(filters.aminmax()).abs().amax()
+    first, taps = filters[0], filters.transpose(0, 1)
+    alike = ((first[:, None] - first).abs() <= tolerance).all(-1).tolist()
+    firsts: list[int] = []
     labels = []
-    for tap in taps:
-        for label, first in enumerate(firsts):
-            # One filter tells nearly all that differ.
-            if all(
-                bool(((a - b).abs() <= tolerance).all())
-                for a, b in ((tap[0], first[0]), (tap, first))
-            ):
+    for tap in range(len(taps)):
+        for label, other in enumerate(firsts):
+            if alike[tap][other] and bool(((taps[tap] - taps[other]).abs() <= tolerance).all()):
                 labels.append(label)
                 break
         else:
