@@ -20,6 +20,7 @@ def make_tree(
     test: int = 2,
     size: tuple[int, int] = (6, 8),
     channels: int = 3,
+    suffix: str = "png",
 ) -> Path:
     """Write `train/<class>/<i>.png` and `test/<class>/<i>.png`; every image is different."""
     random = np.random.default_rng(0)
@@ -28,7 +29,7 @@ def make_tree(
             (root / split / of).mkdir(parents=True)
             for i in range(count):
                 pixels = random.integers(0, 256, (*size, channels), dtype=np.uint8)
-                Image.fromarray(pixels.squeeze()).save(root / split / of / f"{i}.png")
+                Image.fromarray(pixels.squeeze()).save(root / split / of / f"{i}.{suffix}")
     return root
 
 
