@@ -44,6 +44,9 @@ def test_each_run_is_a_dot_and_an_interval_below_zero_is_whole():
     axes = by_kind(means(("eigenvalue_1",), ("none",), low=-3.0), runs).axes[0]
     assert axes.get_lines()[0].get_ydata().tolist() == [8.0, 14.0]
     assert axes.get_ylim()[0] < -3.0
+    alone = by_kind(means(("eigenvalue_1",), ("none",), low=NAN), runs[:1])
+    assert alone.get_suptitle() == "Curvature by symmetry"
+    assert not any(line.get_marker() == "." for line in alone.axes[0].get_lines())
 
 
 @pytest.mark.parametrize("spread", [1.0, -3.0, 1e5])

@@ -176,7 +176,8 @@ def curves(
         axes.set_title(f"{axes.get_title()}, n={own[0].count}", fontsize=SMALL)
     first = next(iter(places.values()))
     handles, labels = first.get_legend_handles_labels()
-    ends = "alpha: 0 is the first kind, 1 the second"
+    what = "kind" if any(p.count > 1 for p in drawn) else "network"
+    ends = f"alpha: 0 is the first {what}, 1 the second"
     figure.legend(handles, labels, loc="outside lower center", ncols=len(splits), title=ends)
     figure.supylabel("loss (nats)" if metric == "loss" else "accuracy (%)", fontsize=8.0)
     return figure

@@ -23,8 +23,8 @@ def by_kind(
 ) -> Figure:
     """Draw largest eigenvalue and trace of every kind of run, subspaces side by side.
 
-    Small grey dots are single runs. An open marker says that some eigenvalue behind the mean did
-    not converge.
+    Small grey dots are single runs, where a kind has several. An open marker says that
+    some eigenvalue behind the mean did not converge.
     """
     quantities = list(dict.fromkeys(m.quantity for m in means))
     scalings = list(dict.fromkeys(m.scaling for m in means))
@@ -32,7 +32,10 @@ def by_kind(
     subspaces = list(dict.fromkeys(m.subspace for m in means))
     shape = (len(quantities), len(scalings))
     figure = Figure(figsize=(PAGE_WIDTH, 2.6 * shape[0] + 0.5))
-    figure.suptitle(f"Curvature {about}: mean over seeds, 95 % interval; each seed in grey")
+    # Of one network a kind there is no interval, and its dot would stand beside itself.
+    repeated = any(np.isfinite(m.low) for m in means)
+    seeds = ": mean over seeds, 95 % interval; each seed in grey" if repeated else ""
+    figure.suptitle(f"Curvature {about}{seeds}")
     panels = figure.subplots(*shape, squeeze=False, sharex=True)
     names = {"eigenvalue_1": "largest eigenvalue", "trace": "trace"}
     for row, quantity in enumerate(quantities):
@@ -44,7 +47,8 @@ def by_kind(
                 shift = 0.3 * (i - (len(subspaces) - 1) / 2) / max(1, len(subspaces) - 1)
                 here = [m for m in own if m.subspace == subspace]
                 places = {m.name: labels.index(m.label) + shift for m in here}
-                _draw_runs(axes, [s for s in runs if s.subspace == subspace], places)
+                if repeated:
+                    _draw_runs(axes, [s for s in runs if s.subspace == subspace], places)
                 _draw_means(axes, here, places, subspace, COLOURS[i % len(COLOURS)])
             axes.set_title(f"{names[quantity]}, scaling {scaling}")
             _scale(axes, [m.mean for m in own], [m.low for m in own])
