@@ -93,6 +93,19 @@ class Call:
 Rule = Callable[..., Any]
 
 
+def entering(rules: dict[str, Rule]) -> Callable[..., Callable[[Rule], Rule]]:
+    """Return a decorator that enters a rule under the names of operations."""
+
+    def rule(*names: str) -> Callable[[Rule], Rule]:
+        def entered(function: Rule) -> Rule:
+            rules.update(dict.fromkeys(names, function))
+            return function
+
+        return entered
+
+    return rule
+
+
 def _filled(given: Any) -> Any:
     return tree_map(lambda leaf: leaf.tensor if isinstance(leaf, Value) else leaf, given)
 
