@@ -26,6 +26,12 @@ class Interval:
     high: float | None
     n: int
 
+    @property
+    def cells(self) -> dict[str, float | int | str]:
+        """Mean, ends and n as cells of a table, empty where there is no interval."""
+        low, high = ("" if end is None else end for end in (self.low, self.high))
+        return {"mean": self.mean, "low": low, "high": high, "n": self.n}
+
 
 def mean_interval(values: Sequence[float]) -> Interval:
     """Return the mean of n independent values, as of seeds, with Student's 95 % interval.

@@ -123,10 +123,7 @@ def _summary(results: Sequence[AuditResult]) -> list[Row]:
             "label": labels[kind],
             "name": kind,
             "quantity": name,
-            "mean": interval.mean,
-            "low": "" if interval.low is None else interval.low,
-            "high": "" if interval.high is None else interval.high,
-            "n": interval.n,
+            **interval.cells,
         }
         for kind, members in by_kind(results).items()
         for name, interval in means_of(members).items()

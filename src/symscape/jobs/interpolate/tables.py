@@ -130,7 +130,7 @@ def means_of(folder: Path, cell: Cell, labels: dict[str, str]) -> Iterator[Row]:
             "split": split,
             "metric": metric,
             "definition": definition,
-            **_interval(interval),
+            **interval.cells,
         }
 
 
@@ -146,14 +146,8 @@ def points_of(cell: Cell, labels: dict[str, str]) -> Iterator[Row]:
                     "split": split,
                     "metric": metric,
                     "alpha": alpha,
-                    **_interval(interval),
+                    **interval.cells,
                 }
-
-
-def _interval(interval: Interval) -> dict[str, Value]:
-    low = "" if interval.low is None else interval.low
-    high = "" if interval.high is None else interval.high
-    return {"mean": interval.mean, "low": low, "high": high, "n": interval.n}
 
 
 def _settings(folder: Path, result: PairResult) -> dict[str, Value]:

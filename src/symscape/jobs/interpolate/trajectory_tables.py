@@ -53,9 +53,8 @@ def _means(results: Sequence[TrajectoryResult]) -> list[Row]:
         numbers = [numbers_of(result) for result in results if result.run.name == name]
         for key in numbers[0]:
             found = mean_interval([each[key] for each in numbers])
-            low, high = ("" if v is None else v for v in (found.low, found.high))
             about: dict[str, Value] = {"label": labels[name], "name": name, "number": key}
-            rows.append({**about, "mean": found.mean, "low": low, "high": high, "n": found.n})
+            rows.append({**about, **found.cells})
     return rows
 
 

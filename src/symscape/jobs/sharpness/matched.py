@@ -126,10 +126,7 @@ def _row(label: str, each: Matched) -> Row:
         "subspace": subspace,
         "scaling": scaling,
         "quantity": quantity,
-        "mean": interval.mean,
-        "low": "" if interval.low is None else interval.low,
-        "high": "" if interval.high is None else interval.high,
-        "n": interval.n,
+        **interval.cells,
     }
 
 

@@ -105,10 +105,7 @@ def write_tables(folder: Path, results: Sequence[SharpnessResult]) -> None:
                     "subspace": subspace,
                     "scaling": scaling,
                     "quantity": quantity,
-                    "mean": interval.mean,
-                    "low": "" if interval.low is None else interval.low,
-                    "high": "" if interval.high is None else interval.high,
-                    "n": interval.n,
+                    **interval.cells,
                     "unconverged": _unconverged(members, step, name),
                 }
             )

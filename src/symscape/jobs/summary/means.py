@@ -151,10 +151,8 @@ def _rows(kind: Kind) -> Iterator[Row]:
     about: dict[str, Value] = {"name": kind.name, **kind.traits}
     missing = "; ".join(f"seed={run.config.seed} {run.state}" for run in kind.unfinished)
     for metric, found in kind.means.items():
-        low, high = ("" if v is None else v for v in (found.low, found.high))
-        numbers: dict[str, Value] = {"mean": found.mean, "low": low, "high": high, "n": found.n}
         values = " ".join(map(repr, kind.figures[metric]))
-        yield {**about, "metric": metric, **numbers, "values": values, "unfinished": missing}
+        yield {**about, "metric": metric, **found.cells, "values": values, "unfinished": missing}
     if not kind.means:
         yield {**dict.fromkeys(HEADER, ""), **about, "n": 0, "unfinished": missing}
 
