@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from symscape.config.groups import PARAMETRIZATIONS, SYMMETRIES, SymmetryConfig
-from symscape.config.network.model import MODELS, ModelConfig
+from symscape.config.network.model import FOREIGN, MODELS, ModelConfig
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.effective import effective_network
 from symscape.models.build import build_network, build_plain, free_parameters
@@ -58,7 +58,7 @@ def test_parameters_of_the_original_networks(name):
 
 
 def test_the_config_names_every_network():
-    assert set(MODELS) == {*STAGES, "unet", *NETWORKS}
+    assert set(MODELS) == {*STAGES, "unet", *NETWORKS, FOREIGN}
 
 
 @pytest.mark.parametrize("parametrization", PARAMETRIZATIONS)

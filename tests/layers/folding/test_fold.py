@@ -115,7 +115,7 @@ def test_blocks_of_the_batch_change_nothing(monkeypatch):
     whole, parted = twins(conv())
     whole.compute = "fold"
     for stride in (1, 2):
-        whole.stride = parted.stride = stride
+        whole.stride = parted.stride = (stride, stride)
         x = random(7, 4, 9, 8)
         references = everything(whole.double(), x)
         with monkeypatch.context() as patch:
