@@ -60,6 +60,8 @@ def assign_places(similarity: Tensor, moves: Tensor) -> Tensor:
         similarity: (T, C, C): of each channel with each other one, under each translation.
         moves: (T, N), what the translations do.
     """
+    if len(moves) == 1:
+        return placed(assign(similarity[0]), moves)
     best, how = similarity.max(0)
     channels = assign(best)
     return placed(channels, moves[how[torch.arange(len(channels)), channels].cpu()])

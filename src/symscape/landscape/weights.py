@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -74,20 +75,41 @@ def ascend(
 
     `only` names the groups and blocks that may change; None: all.
     """
-    visits = [*spec.plain(), *units(spec)] if only is None else only
-    permutations = dict(start)
+    visits: Sequence[str | Unit] = [*spec.plain(), *units(spec)] if only is None else only
+    permutations, entries = dict(start), spec.entries()
+    met = _met(a, visits, entries)
+    due = set(range(len(visits)))  # The others would find again what they have.
     for _ in range(MAX_SWEEPS):
         changed = False
         for index in torch.randperm(len(visits), generator=generator).tolist():
+            if index not in due:
+                continue
             safe_point()
+            due.remove(index)
             visit = visits[index]
-            if isinstance(visit, Unit):
-                changed |= _ascend_blocks(a, b, spec, visit, permutations)
-            else:
-                changed |= _ascend_group(a, b, spec, visit, permutations)
+            step = _ascend_blocks if isinstance(visit, Unit) else _ascend_group
+            if step(a, b, spec, visit, permutations, entries):
+                changed, due = True, due | met[index]
         if not changed:
             break
     return permutations, _inner(a, b, spec, permutations)
+
+
+def _met(a: State, visits: Sequence[str | Unit], entries: Entries) -> list[set[int]]:
+    """Return for each group or unit those whose best places depend on where it lies.
+
+    A group depends on itself where it lies along two axes of one entry; a unit always may.
+    """
+    at = {g: i for i, v in enumerate(visits) for g in (v.names() if isinstance(v, Unit) else [v])}
+    met: list[set[int]] = [set() for _ in visits]
+    for name in a:
+        here = [(at[group], slot.axes) for group, slot in entries[name] if group in at]
+        for index, axes in here:
+            met[index] |= {i for i, others in here if i != index or others != axes}
+    for index, visit in enumerate(visits):
+        if isinstance(visit, Unit):
+            met[index].add(index)
+    return met
 
 
 def complete(
@@ -117,25 +139,36 @@ def complete(
 
 
 def _ascend_group(
-    a: State, b: State, spec: PermutationSpec, group: str, permutations: dict[str, Tensor]
+    a: State,
+    b: State,
+    spec: PermutationSpec,
+    group: str,
+    permutations: dict[str, Tensor],
+    entries: Entries,
 ) -> bool:
     """Bring the channels of one group to their best places; return whether that gained anything."""
-    similarity, moves = _similarity(a, b, spec, group, permutations), spec.moves(group)
+    similarity = _similarity(a, b, spec, group, permutations, entries)
+    moves = spec.moves(group)
     best = assign_places(similarity, moves)
     values = [similarity_of(similarity, moves, p) for p in (best, permutations[group])]
     gain = (values[0].sum() - values[1].sum()).item()
     # A change that gains nothing could go on for ever.
-    if gain <= 1e-12 * similarity.abs().max().item() * len(best):
+    if gain <= 0 or gain <= 1e-12 * similarity.abs().max().item() * len(best):
         return False
     permutations[group] = best
     return True
 
 
 def _ascend_blocks(
-    a: State, b: State, spec: PermutationSpec, unit: Unit, permutations: dict[str, Tensor]
+    a: State,
+    b: State,
+    spec: PermutationSpec,
+    unit: Unit,
+    permutations: dict[str, Tensor],
+    entries: Entries,
 ) -> bool:
     """The same for blocks and what lies within them."""
-    names, entries = unit.names(), spec.entries()
+    names = unit.names()
     here, there = _around(a, b, spec, unit, permutations, entries)
     slots = {entry: [each for each in entries[entry] if each[0] in names] for entry in here}
 
@@ -199,12 +232,19 @@ def sorted_weights(a: State, b: State, spec: PermutationSpec) -> dict[str, Tenso
         safe_point()
         for slot in slots if group not in within else ():
             if slot.entry in a:
-                left, right = (slot.rows(t[slot.entry]).sort(1).values for t in (a, b))
-                cost[group] += torch.cdist(left, right).double().square().cpu()
+                left, right = (_sorted(slot.rows(t[slot.entry])) for t in (a, b))
+                cost[group] += torch.cdist(left, right).double().square_().cpu()
     found = {g: placed(assign(-each), spec.moves(g)[:1]) for g, each in cost.items()}
     for unit in blocks:
         found |= unit.permutations(found[unit.outer], _sorted_within(a, b, unit, found))
     return found
+
+
+def _sorted(rows: Tensor) -> Tensor:
+    """Return tensors sorted along the last axis; on a CPU NumPy is the faster one."""
+    if rows.device.type != "cpu" or rows.dtype not in (torch.float32, torch.float64):
+        return rows.sort(-1).values
+    return torch.from_numpy(np.sort(rows.detach().numpy(), axis=-1))
 
 
 def _sorted_within(a: State, b: State, unit: Unit, found: Permutations) -> list[Tensor]:
@@ -215,9 +255,9 @@ def _sorted_within(a: State, b: State, unit: Unit, found: Permutations) -> list[
         cost = torch.zeros(count, n, n, dtype=torch.float64)
         for stack in stacks:
             if stack.entry in a:
-                left, right = (stack.rows(t[stack.entry]).sort(2).values for t in (a, b))
+                left, right = (_sorted(stack.rows(t[stack.entry])) for t in (a, b))
                 right = right[found[unit.outer].to(right.device)]
-                cost += torch.cdist(left, right).double().square().cpu()
+                cost += torch.cdist(left, right).double().square_().cpu()
         orders.append(best_within(-cost)[0])
     return orders
 
@@ -235,19 +275,25 @@ def from_the_input(a: State, b: State, spec: PermutationSpec) -> dict[str, Tenso
         few = {
             name: tensor for name, tensor in a.items() if all(g in known for g, _ in entries[name])
         }
-        similarity = _similarity(few, b, spec, group, permutations)
+        similarity = _similarity(few, b, spec, group, permutations, entries)
         permutations[group] = assign_places(similarity, spec.moves(group))
     return permutations
 
 
 def trained_weights(state: State, spec: PermutationSpec) -> dict[str, Tensor]:
     """Return the trained tensors that have channels, each (channels, ..., rest)."""
-    kept = {n: t for n, t in state.items() if n in spec.entries() and not n.endswith(BUFFERS)}
+    entries = spec.entries()
+    kept = {n: t for n, t in state.items() if n in entries and not n.endswith(BUFFERS)}
     return {n: t.unsqueeze(1) if t.dim() == 1 else t for n, t in kept.items()}
 
 
 def _similarity(
-    a: State, b: State, spec: PermutationSpec, group: str, permutations: Permutations
+    a: State,
+    b: State,
+    spec: PermutationSpec,
+    group: str,
+    permutations: Permutations,
+    entries: Entries,
 ) -> Tensor:
     """Return (T, C, C) inner products of A's channels with B's, translated in T ways.
 
@@ -255,7 +301,6 @@ def _similarity(
     """
     size, moves = spec.sizes[group], spec.moves(group)
     total = torch.zeros(len(moves), size, size, dtype=torch.float64)
-    entries = spec.entries()
     for slot in spec.slots[group]:
         name = slot.entry
         if name not in a:
@@ -264,12 +309,12 @@ def _similarity(
         others = [each for each in entries[name] if each[1].axes != slot.axes]
         right = slot.rows(_permute(b[name], others, permutations))
         if slot.places.shape[1] == 1 or len(moves[0]) == 1:
-            total += (left @ right.T).double().cpu()
+            total += (left @ right.T).cpu()  # Added in float64.
             continue
         elements = right.view(size, len(moves[0]), -1)
         for way, move in enumerate(moves.to(right.device)):
             moved = elements.index_select(1, move).flatten(1)
-            total[way] += (left @ moved.T).double().cpu()
+            total[way] += (left @ moved.T).cpu()
     return total
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -33,7 +34,15 @@ class Slot:
     def rows(self, tensor: Tensor) -> Tensor:
         """Return what belongs to each channel of a tensor: (n, m times the rest)."""
         line = self.line(tensor)
-        return line[self.places.flatten().to(line.device)].reshape(len(self.places), -1)
+        if not (self.in_order and self.places.numel() == len(line)):
+            line = line[self.places.flatten().to(line.device)]
+        return line.reshape(len(self.places), -1).contiguous()
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether places follow each other from the start of the line."""
+        flat = self.places.flatten()
+        return torch.equal(flat, torch.arange(len(flat)))
 
     def moved(self, tensor: Tensor, order: Tensor) -> Tensor:
         """Return a tensor whose channels are in another order.
