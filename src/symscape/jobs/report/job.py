@@ -17,7 +17,7 @@ from symscape.jobs.report.groups import Subject
 from symscape.jobs.report.observations import Study
 from symscape.jobs.report.page import page_of
 from symscape.jobs.report.tables import least_runs
-from symscape.jobs.report.verdicts import Decision, decisions_of, headline
+from symscape.jobs.report.verdicts import Decision, agreement, decisions_of, headline
 from symscape.jobs.summary.means import summarised
 from symscape.plots.page.render import render
 from symscape.runs.files import write_text
@@ -80,7 +80,6 @@ def _verdicts(decisions: Sequence[Decision]) -> Table:
         table.add_column(name, overflow="fold")
     for name in dict.fromkeys(decision.name for decision in decisions):
         own = [decision for decision in decisions if decision.name == name]
-        said = headline(own)
-        agree = f"{sum(each.claim.verdict == said for each in own)}/{len(own)}"
-        table.add_row(name, said, agree, str(least_runs(own)), own[0].claim.text)
+        cells = (name, headline(own), agreement(own), str(least_runs(own)), own[0].claim.text)
+        table.add_row(*cells)
     return table

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from symscape.jobs.report.commands import call, training_of
-from symscape.jobs.report.verdicts import Decision, headline
+from symscape.jobs.report.verdicts import Decision, agreement, headline
 from symscape.jobs.summary.means import Kind, number, varying
 from symscape.landscape.intervals import Interval
 from symscape.plots.page.parts import Cell, Source, Table
@@ -95,12 +95,10 @@ def claims_table(place: Path, decisions: Sequence[Decision]) -> Table:
     for name in dict.fromkeys(decision.name for decision in decisions):
         own = [decision for decision in decisions if decision.name == name]
         said = headline(own)
-        agree = sum(each.claim.verdict == said for each in own)
-        about = f"{agree} of {len(own)} definitions"
         n = least_runs(own)
         mark = Cell(said, mark=said)
-        rows.append([Cell(name), mark, Cell(own[0].claim.text), Cell(about), count(n)])
-    head = ("claim", "verdict", "says", "agree", "n")
+        rows.append([Cell(name), mark, Cell(own[0].claim.text), Cell(agreement(own)), count(n)])
+    head = ("claim", "verdict", "says", "definitions that agree", "n")
     note = "Supported or contradicted where every definition says so, else undecided."
     source = Source("verdicts.csv", call("report", place))
     return Table("Claims", head, rows, source, note)

@@ -24,6 +24,7 @@ from symscape.runs.tables import Row
 
 WORDS = {"not supported": "contradicted"}
 """A claim of rising whose whole interval falls is more than not supported."""
+TRAINING = "training them, with the other settings of the study"
 NOTHING = Interval(math.nan, None, None, 0)
 
 
@@ -59,13 +60,27 @@ def headline(decisions: Sequence[Decision]) -> str:
     return said.pop() if len(said) == 1 else "undecided"
 
 
+def agreement(decisions: Sequence[Decision]) -> str:
+    """Return how many definitions say what all together say; that nothing was measured, if so."""
+    if not any(decision.file for decision in decisions):
+        return "not measured"
+    said = headline(decisions)
+    agree = sum(decision.claim.verdict == said for decision in decisions)
+    return f"{agree} of {len(decisions)}"
+
+
 def _decisions(study: Study, claim: ClaimConfig) -> Iterator[Decision]:
     strata = strata_of(claim, study.subjects)
     whole = [s for s in strata if not any(missing_of(claim, s))]
     if not whole:
         least = min((list(missing_of(claim, s)) for s in strata), key=len, default=None)
         lack = dict.fromkeys(least if least is not None else map(str, claim.groups))
-        yield _undecided(claim, f"no runs of {'; '.join(lack)}", "training them", "")
+        yield _undecided(
+            claim,
+            f"no runs of {'; '.join(lack)}",
+            "training them, with the other settings of the study",
+            "",
+        )
         return
     numbers = observed(study, claim)
     if not numbers:
