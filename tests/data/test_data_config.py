@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from symscape.config.data import DATASETS, UPRIGHT, DataConfig
+from symscape.config.data import DATASETS, FOLDERS, UPRIGHT, DataConfig
 from symscape.config.train import TrainConfig
 from symscape.errors import ConfigError
 from symscape.runs.identity import config_hash, identity
@@ -20,12 +20,11 @@ def test_data_that_is_turned_here_can_be_trained_upright(name):
 
 @pytest.mark.parametrize("name", [n for n in DATASETS if n not in (*UPRIGHT, *TURNED_ONLY)])
 def test_data_that_is_not_turned_says_which_is(name):
-    line = (
-        f"data.turned=test: data={name} turns no image: "
-        "data.turned=both, or data=digits_rot and data=cifar10_rot"
-    )
+    twins = {"digits": "digits_rot", "cifar10": "cifar10_rot", "folder": "folder_rot"}
+    able = twins.get(name, "digits_rot, data=cifar10_rot or data=folder_rot")
     with pytest.raises(ConfigError) as caught:
         DataConfig(name=name, turned="test")
+    line = f"data.turned=test: data={name} turns no image: data.turned=both, or data={able}"
     assert str(caught.value) == line
 
 
@@ -48,7 +47,7 @@ def test_a_run_is_another_one_only_where_its_training_images_are_upright():
     assert config_hash(both, "digits_rot") != config_hash(upright, "digits_rot")
     assert identity(upright, "digits_rot")["data.turned"] == "test"
     for name in DATASETS:
-        if name not in ("folder", "shapes"):
+        if name not in (*FOLDERS, "shapes"):
             config = TrainConfig(data=DataConfig(name=name))
             assert "data.turned" not in identity(config, name)
 

@@ -20,13 +20,16 @@ DATASETS = (
     "galaxy10",
     "shapes",
     "folder",
+    "folder_rot",
 )
 DENSE = ("shapes", "unet")
 """Data with a class for each pixel, and the network that answers so."""
 AUGMENTATIONS = ("none", "standard", "hflip", "vflip", "hvflip", "rot90")
 TURNED = ("both", "test")
-UPRIGHT = ("digits_rot", "cifar10_rot")
+UPRIGHT = ("digits_rot", "cifar10_rot", "folder_rot")
 """Data turned here, of which there are upright images to train on."""
+FOLDERS = ("folder", "folder_rot")
+"""The user's own images, known by what is in them."""
 SCALED = ("mnist_scale", "mnist_rot_scale")
 
 
@@ -38,10 +41,10 @@ class DataConfig:
     root: str | None = None
     """Where the files are: a download folder (cifar10, cifar100, cifar10_rot, mnist_scale,
     mnist_rot_scale, stl10), a file or its folder (mnist_rot, galaxy10), or a tree or archive
-    (folder)."""
+    (folder, folder_rot)."""
     cache: str | None = None
-    """Folder of decoded images (data=folder); null: `.symscape-cache` beside the images, or the
-    user's cache folder where nothing can be written there."""
+    """Folder of decoded images (folder, folder_rot); null: `.symscape-cache` beside the images, or
+    the user's cache folder where nothing can be written there."""
     image_size: int | None = None
     """Resize all images to this height and width, once: bilinear, averaging where they shrink;
     null: as the data set has them (digits_rot 24, MNIST 28, galaxy10 69, stl10 96, others 32; those
@@ -52,8 +55,8 @@ class DataConfig:
     """Share of the training images held out, the same ones for every seed."""
     batch_size: int = 256
     turned: str = "both"
-    """Which parts of digits_rot and cifar10_rot are turned: both, or test, the training images
-    staying upright."""
+    """Which parts of digits_rot, cifar10_rot and folder_rot are turned: both, or test, the training
+    images staying upright."""
 
     def __post_init__(self) -> None:
         check_choice("data", self.name, DATASETS)
@@ -71,7 +74,9 @@ class DataConfig:
         check_choice("data.turned", self.turned, TURNED)
         if self.turned == "both" or self.name in UPRIGHT:
             return
-        able = " and ".join(f"data={name}" for name in UPRIGHT)
+        twin = f"{self.name}_rot"
+        *some, last = (f"data={name}" for name in ([twin] if twin in UPRIGHT else UPRIGHT))
+        able = f"{', '.join(some)} or {last}" if some else last
         why = "turns no image"
         if self.name.startswith("mnist_rot"):
             why = "has turned images only"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from symscape.config.data import DENSE, DataConfig
+from symscape.config.data import DENSE, FOLDERS, DataConfig
 from symscape.config.groups import (
     GROUPS,
     LAYER_ROLES,
@@ -49,8 +49,9 @@ class TrainConfig:
         check_number("seed", self.seed, at_least=0, below=2**32)
         check_number("trajectory", self.trajectory, at_least=0)
         check_study(self.study)
-        if self.data.name == "folder" and not self.data.root:
-            raise ConfigError("data.root", self.data.root, "data=folder needs data.root=PATH")
+        if self.data.name in FOLDERS and not self.data.root:
+            needs = f"data={self.data.name} needs data.root=PATH"
+            raise ConfigError("data.root", self.data.root, needs)
         if self.compile and self.symmetry.compute == "fold":
             raise ConfigError("symmetry.compute", "fold", "compile=true takes auto or direct")
         if self.compile and self.model.downsample == "sbpool":

@@ -6,7 +6,7 @@ recognised without loading torch.
 
 from __future__ import annotations
 
-from symscape.config.data import DataConfig
+from symscape.config.data import FOLDERS, DataConfig
 from symscape.data.folder.content import folder_key
 
 
@@ -16,4 +16,4 @@ def content_key(config: DataConfig) -> str:
     Raises:
         SymscapeError: the folder is missing or malformed, or the cache cannot be written.
     """
-    return folder_key(config) if config.name == "folder" else config.name
+    return folder_key(config) if config.name in FOLDERS else config.name

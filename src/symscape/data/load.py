@@ -6,7 +6,7 @@ import hashlib
 
 import torch
 
-from symscape.config.data import SCALED, UPRIGHT, DataConfig
+from symscape.config.data import FOLDERS, SCALED, UPRIGHT, DataConfig
 from symscape.data.augment import check_policy
 from symscape.data.content import content_key
 from symscape.data.images import ImageData, ImageSet, channel_stats
@@ -56,14 +56,13 @@ def _cut(train: ImageSet, fraction: float) -> int:
 def load_parts(config: DataConfig, content: str) -> tuple[ImageSet, ImageSet, tuple[str, ...], str]:
     """Return the training part, the test part, the class names and the key of what is in them.
 
-    Images are `data.image_size` pixels high and wide, and the key is of those images; a folder's,
-    which are resized when they are decoded, have the key of their files.
+    Images are `data.image_size` pixels high and wide, and the key is of those images. A folder's,
+    which are resized when they are decoded, and turned after that, have the key of their files and
+    of what is turned.
     """
     # Each branch imports its own: scikit-learn and torchvision take seconds.
-    if config.name == "folder":
-        from symscape.data.folder.load import load_folder
-
-        return load_folder(config, content)
+    if config.name in FOLDERS:
+        return folder_parts(config, content)
     if config.name == "shapes":
         from symscape.data.sets.shapes import SIZE, load_shapes
 
@@ -74,6 +73,19 @@ def load_parts(config: DataConfig, content: str) -> tuple[ImageSet, ImageSet, tu
     if config.image_size:
         train, test = resized(train, config.image_size), resized(test, config.image_size)
     return train, test, classes, pixel_key(train, test)
+
+
+def folder_parts(
+    config: DataConfig, content: str
+) -> tuple[ImageSet, ImageSet, tuple[str, ...], str]:
+    """Return what `load_parts` does, of a folder or an archive."""
+    from symscape.data.folder.load import load_folder
+
+    train, test, classes, key = load_folder(config, content)
+    if config.name in UPRIGHT:
+        train, test = turned_parts(train, test, config.turned)
+        key = hashlib.sha256(f"{key} turned={config.turned}".encode()).hexdigest()
+    return train, test, classes, key
 
 
 def upright_parts(config: DataConfig) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
@@ -120,7 +132,7 @@ def moved_parts(config: DataConfig, train: ImageSet, test: ImageSet) -> tuple[Im
 def upright_test(config: DataConfig, data: ImageData) -> ImageSet:
     """Return the test images as they were before `load_data` turned them, in the same order.
 
-    Those of digits_rot and cifar10_rot are read again; other data has none but its test part.
+    Those of data that is turned here are read again; other data has none but its test part.
 
     Args:
         config: which data set, and where it is.
@@ -131,6 +143,10 @@ def upright_test(config: DataConfig, data: ImageData) -> ImageSet:
     """
     if config.name not in UPRIGHT:
         return data.test
+    if config.name in FOLDERS:
+        from symscape.data.folder.load import load_folder
+
+        return load_folder(config, content_key(config))[1]
     test = upright_parts(config)[1]
     return resized(test, config.image_size) if config.image_size else test
 

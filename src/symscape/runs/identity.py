@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from symscape.config.data import FOLDERS
 from symscape.config.groups import SYMMETRIES
 from symscape.config.network.lie import LIE_GROUPS
 from symscape.config.network.model import AUTO, ON_GROUPS
@@ -46,7 +47,7 @@ def identity(config: TrainConfig, content: str, weights: str = "") -> dict[str, 
         content: the content key of its data set, which stands in place of a path.
         weights: likewise that of the file that it starts from, if there is one.
     """
-    tree: dict[str, Any] = {"data.content": content} if config.data.name == "folder" else {}
+    tree: dict[str, Any] = {"data.content": content} if config.data.name in FOLDERS else {}
     for key in (f.name for f in fields(config)):
         excluded = NOT_IDENTITY.get(key, ())
         value = getattr(config, key)

@@ -47,9 +47,8 @@ def pack(tree: Path, archive: Path, top: str = "") -> Path:
 
 
 def config_of(root: Path, **other: Any) -> DataConfig:
-    return DataConfig(
-        name="folder", root=str(root), **{"batch_size": 2, "val_fraction": 0, **other}
-    )
+    usual = {"name": "folder", "root": str(root), "batch_size": 2, "val_fraction": 0}
+    return DataConfig(**usual | other)
 
 
 def read_pixels(path: Path) -> np.ndarray:

@@ -16,7 +16,7 @@ from symscape.config.network.lie import GroupConfig, KernelConfig
 from symscape.config.network.model import ModelConfig
 from symscape.config.train import TrainConfig
 from symscape.data.load import load_data, upright_test
-from symscape.jobs.train import on_group
+from symscape.jobs.train import turned as on_turned
 from symscape.jobs.train.job import TrainResult, train
 from symscape.runs.find import find_runs, load_network, open_run
 from symscape.symmetry.redundancy import redundancy
@@ -30,8 +30,8 @@ PICTURES = {"equivariance.png", "redundancy.png", "activations.png", "group_kern
 def few():
     """Turn a few images only."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(on_group, "FEWEST", 20)
-    patch.setattr(on_group, "MOST", 20)
+    patch.setattr(on_turned, "FEWEST", 20)
+    patch.setattr(on_turned, "MOST", 20)
     yield
     patch.undo()
 

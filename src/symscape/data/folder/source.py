@@ -17,7 +17,7 @@ def open_source(config: DataConfig) -> Tree | Archive:
         ConfigError: nothing is there, or a file that is no archive.
     """
     if not config.root:
-        raise ConfigError("data.root", config.root, "data=folder needs data.root=PATH")
+        raise ConfigError("data.root", config.root, f"data={config.name} needs data.root=PATH")
     root = Path(config.root).expanduser()
     if not root.exists():
         raise ConfigError("data.root", root, "there is no such folder or archive")

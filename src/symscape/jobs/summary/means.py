@@ -104,7 +104,7 @@ def _order(each: Kind) -> tuple[Any, ...]:
 def write_summary(root: Path, study: str) -> list[Path]:
     """Write what a study comes to, and return the files: `summary.csv`, `.md` and `.png`.
 
-    And `turned.png`, where there are networks on groups.
+    And `turned.png`, where there are networks on groups, or tested on turned images.
 
     Of every final figure the mean over seeds, n, and Student's 95 % interval of the mean (see
     `mean_interval`), for each (data, model, symmetry, augmentation) and whatever else differs.
@@ -135,15 +135,15 @@ def summarised(root: Path, study: str) -> tuple[list[Kind], list[Path]]:
 
 
 def _turned(kinds: Sequence[Kind]) -> dict[str, list[Path]]:
-    """Return what completed runs on groups noted of turned images, by their kind."""
-    found: dict[str, list[Path]] = {}
+    """Return what completed runs noted of turned images, by what tells their kinds apart."""
+    found: list[tuple[dict[str, str], list[Path]]] = []
     for each in kinds:
-        names = [each.traits["symmetry"], each.settings]
         done = [run.folder for run in each.runs if run not in each.unfinished]
         tables = [folder / "equivariance.csv" for folder in done]
         if there := [path for path in tables if path.is_file()]:
-            found[" ".join(filter(None, names))] = there
-    return found
+            found.append((each.traits, there))
+    shown = varying([traits for traits, _ in found])
+    return {" ".join(filter(None, map(traits.get, shown))): there for traits, there in found}
 
 
 def _rows(kind: Kind) -> Iterator[Row]:

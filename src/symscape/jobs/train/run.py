@@ -177,7 +177,7 @@ def _train_and_test(
 ) -> tuple[dict[str, float], list[Path]]:
     """Weights, then metrics.json, then pictures: what comes later stands on what came before."""
     from symscape.jobs.train.figures import final_figures
-    from symscape.jobs.train.on_group import measure_on_group
+    from symscape.jobs.train.turned import measure_turned
     from symscape.plots.run import draw_run
     from symscape.training.fit import fit
 
@@ -187,7 +187,7 @@ def _train_and_test(
     manifest.weights = fitted.hashes
     write_manifest(folder, manifest)
     figures = final_figures(fitted.network, setup.data, setup.hardware)
-    figures |= measure_on_group(fitted.network, setup)
+    figures |= measure_turned(fitted.network, setup)
     write_text(folder / "metrics.json", json.dumps(figures, indent=2, allow_nan=False) + "\n")
     safe_point()
     return figures, draw_run(folder)

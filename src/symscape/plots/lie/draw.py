@@ -1,4 +1,4 @@
-"""The pictures that runs of networks on groups have beside all others."""
+"""The pictures of what a network keeps of turns: of those on groups, and of turned images."""
 
 from __future__ import annotations
 

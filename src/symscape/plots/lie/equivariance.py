@@ -1,4 +1,4 @@
-"""What turns and scales of its input do to a network on a group."""
+"""What turns and scales of its input do to a network."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What a network on a group keeps of turns and scales: its figures, and files for pictures.
+"""What a network keeps of turns and scales: its figures, and files for pictures.
 
-Written for every run of such a network, one without a group included: that is the control.
+Written for every run of a network on a group, one without a group included: that is the control.
+Of any other network where the data are turned: how well it does by the angle.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from symscape.config.data import UPRIGHT
 from symscape.data.images import ImageSet
 from symscape.data.load import upright_test
 from symscape.data.turned import scaled, turned
 from symscape.jobs.train.examples import write_examples
+from symscape.layers.effective import effective_network
 from symscape.layers.lie.conv import GroupConv2d
 from symscape.models.ckg import CKGNetwork
 from symscape.runs.tables import Row, write_rows
@@ -35,31 +38,35 @@ LAYER_IMAGES, LAYER_BATCH = 32, 16
 COLUMNS = ("kind", "layer", "element", "amount", "value", "accuracy", "resampled", "images")
 
 
-def measure_on_group(network: nn.Module, setup: Setup) -> dict[str, float]:
-    """Return the figures of a network on a group; nothing for others.
+def measure_turned(network: nn.Module, setup: Setup) -> dict[str, float]:
+    """Return the figures of a network on a group, or of one that is tested on turned images.
 
     equivariance/max is the largest error of a layer under a symmetry that should be exact;
     turned/accuracy and turned/displacement are means over all angles.
 
-    Writes equivariance.csv and examples.npz into the run's folder. Rows of the table are of a
-    `kind`: layer (`value` is the error of `layer` under `element`), angle (`amount` in degrees) or
-    scale (`amount` is a factor): `value` is the displacement of the logits, in mean distances of
-    two images' logits, and `resampled` that when the image is moved back again: what the
-    interpolation does. `element` says whether the motion is an exact symmetry of grid and pixels,
-    by name, one of the group alone (`grid`), or none; `images`, of how many.
+    Writes equivariance.csv into the run's folder, and of a network on a group examples.npz. Rows of
+    the table are of a `kind`: layer (`value` is the error of `layer` under `element`), angle
+    (`amount` in degrees) or scale (`amount` is a factor): `value` is the displacement of the
+    logits, in mean distances of two images' logits, and `resampled` that when the image is moved
+    back again: what the interpolation does. `element` says whether the motion is an exact symmetry
+    of grid and pixels, by name, one of the group alone (`grid`), or none; `images`, of how many.
 
     Evaluated in full precision.
     """
-    if not isinstance(network, CKGNetwork):
+    on_group = network if isinstance(network, CKGNetwork) else None
+    if on_group is None and setup.config.data.name not in UPRIGHT:
         return {}
     before, hardware = network.training, setup.hardware
-    network = network.to(hardware.device, hardware.dtype).eval()
+    # Of a network on a group this would be larger: it has the same function, factor after factor.
+    shown = on_group or effective_network(network)
+    shown = shown.to(hardware.device, hardware.dtype).eval()
+    grid = on_group.grid if on_group else PlaneGrid()
     test = upright_test(setup.config.data, setup.data)
     count = min(len(test), MOST, max(FEWEST, len(setup.data.train) // 10))
-    measure = _Measure(network, network.grid, setup, _spread(test, count))
-    rows = list(measure.rows())
+    rows = list(_Measure(shown, grid, setup, _spread(test, count)).rows())
     write_rows(setup.identity.folder / "equivariance.csv", rows, COLUMNS)
-    write_examples(setup.identity.folder / "examples.npz", network, setup, test.images[:1])
+    if on_group:
+        write_examples(setup.identity.folder / "examples.npz", on_group, setup, test.images[:1])
     network.train(before)
     return _figures(rows)
 
