@@ -30,7 +30,7 @@ from symscape.config.network.model import ModelConfig
 from symscape.data.batches import Batches
 from symscape.data.images import ImageData, ImageSet
 from symscape.data.load import load_data
-from symscape.landscape.activations import match_activations
+from symscape.landscape.alignment import match_activations
 from symscape.landscape.batchnorm import STATISTICS_BATCH
 from symscape.landscape.interpolation import Line, line_points
 from symscape.layers.effective import stored_state

@@ -16,9 +16,8 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from symscape.landscape.activations import match_activations
-from symscape.landscape.permutation import permute_state, random_permutations
-from symscape.landscape.weights import match_weights
+from symscape.landscape.alignment import match_activations, match_weights, permute_state
+from symscape.landscape.alignment.permutation import random_permutations
 from symscape.models.permutations import permutation_spec
 from symscape.models.zoo import load_network
 

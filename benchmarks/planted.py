@@ -13,12 +13,9 @@ import torch
 from interpolation import State, new_network
 from rich.console import Console
 
-from symscape.landscape.permutation import (
-    identity_permutations,
-    permute_state,
-    random_permutations,
-)
-from symscape.landscape.weights import ascend, match_weights, trained_weights
+from symscape.landscape.alignment import match_weights, permute_state
+from symscape.landscape.alignment.permutation import identity_permutations, random_permutations
+from symscape.landscape.alignment.weights import ascend, trained_weights
 from symscape.models.permutations import PermutationSpec, Slot, permutation_spec
 
 

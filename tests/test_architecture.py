@@ -47,11 +47,11 @@ FLOORS = {
 WITHIN = {
     "layers/folding": {"layers/folding"},
     "layers/sampling": {"layers/sampling"},
+    "landscape/alignment": {"landscape/alignment", "landscape/evaluation"},
     "landscape/paths": {
         "landscape/paths",
         "landscape/batchnorm",
         "landscape/interpolation",
-        "landscape/permutation",
     },
     "layers/lie": {"layers/lie", "layers/folding"},
     "config/network": {"config/network"},

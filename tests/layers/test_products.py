@@ -5,9 +5,10 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d
 
+from symscape.landscape.alignment import permute_state
+from symscape.landscape.alignment.permutation import random_permutations
 from symscape.landscape.batchnorm import reset_statistics
 from symscape.landscape.interpolation import Line
-from symscape.landscape.permutation import permute_state, random_permutations
 from symscape.layers import evaluation
 from symscape.layers.effective import effective_network
 from symscape.layers.evaluation import for_evaluation

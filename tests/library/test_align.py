@@ -6,7 +6,8 @@ from torch import nn
 
 import symscape.library as ss
 from symscape.errors import SymscapeError
-from symscape.landscape.permutation import permute_state, random_permutations
+from symscape.landscape.alignment import permute_state
+from symscape.landscape.alignment.permutation import random_permutations
 from symscape.models.permutations import permutation_spec
 from tests.landscape.nets import Fixed, network, state
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,8 @@ from symscape.symmetry.groups import ELEMENTS
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Pairs of images (n, c, h, w) and labels (n,), or (n, h, w) for a label a pixel; iterated over
 once a network."""
+State = Mapping[str, Tensor]
+"""The weights of a network, statistics of norms among them, by name."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from symscape.landscape.batchnorm import (
     reset_statistics,
     statistics_names,
 )
-from symscape.landscape.evaluation import Batches, Evaluation, Sums, accumulate
-from symscape.landscape.permutation import State
+from symscape.landscape.evaluation import Batches, Evaluation, State, Sums, accumulate
 
 Point = dict[str, Evaluation]
 """What a network reaches on each split, by the split's name."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from symscape.landscape.batchnorm import STATISTICS
-from symscape.landscape.permutation import State
+from symscape.landscape.evaluation import State
 from symscape.stopping import safe_point
 
 BLOCK = 1 << 22

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from symscape.errors import SymscapeError, check_choice
-from symscape.landscape.activations import match_activations
-from symscape.landscape.permutation import (
-    State,
+from symscape.landscape.alignment import (
     check_same_function,
+    match_activations,
+    match_weights,
     moved_share,
     permute_state,
 )
-from symscape.landscape.weights import match_weights
+from symscape.landscape.evaluation import State
 from symscape.library.inputs import batches, plain_network, plain_state
 from symscape.models.permutations import PermutationSpec, permutation_spec
 

@@ -12,8 +12,8 @@ from symscape.config.interpolate import BN_POLICIES
 from symscape.errors import SymscapeError, check_choice, check_number
 from symscape.landscape.barriers import DEFINITIONS, barriers
 from symscape.landscape.batchnorm import STATISTICS_BATCH
+from symscape.landscape.evaluation import State
 from symscape.landscape.interpolation import Line, line_points
-from symscape.landscape.permutation import State
 from symscape.layers.evaluation import for_evaluation
 from symscape.library.inputs import batches, plain_network, plain_state
 

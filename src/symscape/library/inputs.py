@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from symscape.errors import ConfigError, SymscapeError
-from symscape.landscape.permutation import State
+from symscape.landscape.evaluation import State
 from symscape.layers.effective import effective_network
 from symscape.models.weights import fill_network
 

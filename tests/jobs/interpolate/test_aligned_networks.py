@@ -6,7 +6,8 @@ import torch
 from symscape.config.interpolate import InterpolateConfig
 from symscape.errors import SymscapeError
 from symscape.jobs.interpolate.job import interpolate
-from symscape.landscape.permutation import permute_state, random_permutations
+from symscape.landscape.alignment import permute_state
+from symscape.landscape.alignment.permutation import random_permutations
 from symscape.models.permutations import permutation_spec
 from symscape.models.zoo import load_network
 from symscape.runs.results import PairResult, read_results

@@ -7,11 +7,10 @@ from symscape.jobs.analysis.images import hardware_of
 from symscape.jobs.analysis.subjects import RunSubject
 from symscape.jobs.interpolate.evaluator import LineEvaluator
 from symscape.jobs.train.job import train
-from symscape.landscape.activations import match_activations
+from symscape.landscape.alignment import match_activations, match_weights, permute_state
+from symscape.landscape.alignment.permutation import random_permutations
 from symscape.landscape.barriers import barriers
 from symscape.landscape.interpolation import line_points
-from symscape.landscape.permutation import permute_state, random_permutations
-from symscape.landscape.weights import match_weights
 from symscape.models.permutations import permutation_spec
 from symscape.runs.find import open_run
 from tests.jobs.study import asking

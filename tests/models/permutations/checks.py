@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from symscape.landscape.permutation import permute_state, random_permutations
+from symscape.landscape.alignment import permute_state
+from symscape.landscape.alignment.permutation import random_permutations
 from symscape.models.permutations import PermutationSpec
 from symscape.models.permutations.derive import derived_groups
 

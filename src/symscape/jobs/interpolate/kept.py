@@ -8,8 +8,8 @@ from typing import Any
 from symscape.errors import ConfigError, SymscapeError
 from symscape.jobs.analysis.images import on_device
 from symscape.jobs.analysis.subjects import Subject
+from symscape.landscape.evaluation import State
 from symscape.landscape.interpolation import Line
-from symscape.landscape.permutation import State
 from symscape.runs.find import kept_weights
 from symscape.training.hardware import Hardware
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -18,19 +18,19 @@ from symscape.jobs.interpolate.evaluator import (
     all_barriers,
     curves_of,
 )
-from symscape.landscape.activations import match_activations
-from symscape.landscape.interpolation import Point, line_points
-from symscape.landscape.permutation import (
+from symscape.landscape.alignment import (
     AlignmentError,
     check_same_function,
+    match_activations,
+    match_weights,
     moved_share,
     permute_state,
 )
-from symscape.landscape.weights import match_weights
+from symscape.landscape.evaluation import State
+from symscape.landscape.interpolation import Point, line_points
 from symscape.models.permutations import PermutationSpec, permutation_spec
 from symscape.runs.results import PairResult
 
-State = Mapping[str, Tensor]
 GUARD_IMAGES = 64
 
 

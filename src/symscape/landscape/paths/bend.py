@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from symscape.landscape.evaluation import State
 from symscape.landscape.interpolation import Line, Point
-from symscape.landscape.permutation import State
 
 Weights = tuple[float, float, float]
 """Of A, of the middle M and of B in a point of a path; the second is d theta / d M."""

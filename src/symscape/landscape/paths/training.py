@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from symscape.landscape.batchnorm import batch_norms
+from symscape.landscape.evaluation import State
 from symscape.landscape.paths.bend import SHAPES, Bend
-from symscape.landscape.permutation import State
 from symscape.layers.bases import Basis
 
 

@@ -5,7 +5,8 @@ import torch
 
 from symscape.config.analysis import FilterConfig
 from symscape.jobs.interpolate.job import interpolate
-from symscape.landscape.permutation import permute_state, random_permutations
+from symscape.landscape.alignment import permute_state
+from symscape.landscape.alignment.permutation import random_permutations
 from symscape.models.permutations import permutation_spec
 from symscape.runs.find import find_runs, load_network, weights_path
 from symscape.runs.results import PathResult, read_results

@@ -4,10 +4,9 @@ import pytest
 import torch
 from torchvision import models
 
-from symscape.landscape.activations import match_activations
-from symscape.landscape.blocks import best_blocks
-from symscape.landscape.permutation import permute_state, random_permutations
-from symscape.landscape.weights import match_weights
+from symscape.landscape.alignment import match_activations, match_weights, permute_state
+from symscape.landscape.alignment.blocks import best_blocks
+from symscape.landscape.alignment.permutation import random_permutations
 from symscape.models.permutations import permutation_spec
 from tests.models.permutations.checks import awake, images
 from tests.models.permutations.nets import NETS, SIZE

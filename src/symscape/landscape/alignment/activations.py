@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from symscape.landscape.blocks import Unit, best_blocks, units
-from symscape.landscape.permutation import (
+from symscape.landscape.alignment.blocks import Unit, best_blocks, units
+from symscape.landscape.alignment.permutation import (
     assign_places,
     identity_permutations,
     similarity_of,
 )
-from symscape.landscape.weights import complete
+from symscape.landscape.alignment.weights import complete
 from symscape.layers.folding.workers import on_all_cores
 from symscape.models.permutations.spec import PermutationSpec, Tap, side_by_side
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from symscape.landscape.permutation import Permutations, assign
+from symscape.landscape.alignment.permutation import Permutations, assign
 from symscape.models.permutations.spec import PermutationSpec, Slot
 
 MAX_ROUNDS = 10

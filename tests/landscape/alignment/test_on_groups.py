@@ -3,17 +3,16 @@
 import pytest
 import torch
 
-from symscape.landscape.activations import match_activations
-from symscape.landscape.batchnorm import reset_statistics
-from symscape.landscape.interpolation import Line, line_points
-from symscape.landscape.permutation import (
+from symscape.landscape.alignment import (
     check_same_function,
-    identity_permutations,
+    match_activations,
+    match_weights,
     moved_share,
     permute_state,
-    random_permutations,
 )
-from symscape.landscape.weights import match_weights
+from symscape.landscape.alignment.permutation import identity_permutations, random_permutations
+from symscape.landscape.batchnorm import reset_statistics
+from symscape.landscape.interpolation import Line, line_points
 from symscape.layers.bases import kernel_bases
 from symscape.layers.effective import effective_network
 from symscape.models.permutations import permutation_spec

@@ -8,9 +8,9 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from symscape.landscape.evaluation import State
 from symscape.models.permutations.spec import PermutationSpec
 
-State = Mapping[str, Tensor]
 Permutations = Mapping[str, Tensor]
 """For each group an int64 tensor: entry i is the old place of what moves to place i. Channels that
 have N elements have as many entries each, one after the other."""

@@ -1,17 +1,17 @@
 import pytest
 import torch
 
-from symscape.landscape.activations import _mean, _samples, _sums, match_activations
-from symscape.landscape.interpolation import Line, line_points
-from symscape.landscape.permutation import (
+from symscape.landscape.alignment import (
     AlignmentError,
     check_same_function,
-    identity_permutations,
+    match_activations,
+    match_weights,
     moved_share,
     permute_state,
-    random_permutations,
 )
-from symscape.landscape.weights import match_weights
+from symscape.landscape.alignment.activations import _mean, _samples, _sums
+from symscape.landscape.alignment.permutation import identity_permutations, random_permutations
+from symscape.landscape.interpolation import Line, line_points
 from symscape.models.permutations import permutation_spec
 from symscape.symmetry.measures import measure_network
 from tests.landscape.nets import Fixed, images, network, state

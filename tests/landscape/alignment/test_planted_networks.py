@@ -5,8 +5,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from torchvision import models
 
-from symscape.landscape.permutation import permute_state, random_permutations
-from symscape.landscape.weights import match_weights
+from symscape.landscape.alignment import match_weights, permute_state
+from symscape.landscape.alignment.permutation import random_permutations
 from symscape.models.permutations import permutation_spec
 
 NETWORKS = (

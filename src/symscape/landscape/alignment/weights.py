@@ -17,10 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symscape.landscape.blocks import Unit, best_within, refined, similar_blocks, units
-from symscape.landscape.permutation import (
+from symscape.landscape.alignment.blocks import Unit, best_within, refined, similar_blocks, units
+from symscape.landscape.alignment.permutation import (
     Permutations,
-    State,
     assign,
     assign_places,
     identity_permutations,
@@ -28,6 +27,7 @@ from symscape.landscape.permutation import (
     random_permutations,
     similarity_of,
 )
+from symscape.landscape.evaluation import State
 from symscape.models.permutations.spec import PermutationSpec, Slot
 from symscape.stopping import safe_point
 
