@@ -14,8 +14,9 @@ from interpolation import State, new_network
 from rich.console import Console
 
 from symscape.landscape.alignment import match_weights, permute_state
+from symscape.landscape.alignment.ascent import ascend
+from symscape.landscape.alignment.pair import WeightPair
 from symscape.landscape.alignment.permutation import identity_permutations, random_permutations
-from symscape.landscape.alignment.weights import ascend, trained_weights
 from symscape.models.permutations import PermutationSpec, Slot, permutation_spec
 
 
@@ -55,8 +56,7 @@ def planted(trials: int, console: Console) -> None:
             start = identity_permutations(spec)
 
             begin = time.perf_counter()
-            weights = (trained_weights(state, spec), trained_weights(moved, spec))
-            plain, _ = ascend(*weights, spec, start, generator)
+            plain, _ = ascend(WeightPair.of(state, moved, spec), start, generator)
             middle = time.perf_counter()
             ours, _ = match_weights(state, moved, spec)
             spent = [spent[0] + middle - begin, spent[1] + time.perf_counter() - middle]

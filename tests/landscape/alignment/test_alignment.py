@@ -9,7 +9,6 @@ from symscape.landscape.alignment import (
     moved_share,
     permute_state,
 )
-from symscape.landscape.alignment.activations import _mean, _samples, _sums
 from symscape.landscape.alignment.permutation import identity_permutations, random_permutations
 from symscape.landscape.interpolation import Line, line_points
 from symscape.models.permutations import permutation_spec
@@ -109,23 +108,6 @@ def test_matching_weights_never_ends_below_where_it_starts():
     assert cosine > (inner / norms[0] / norms[1]).item()
 
 
-def test_correlations_are_those_of_numpy():
-    a, b = network(0), network(1)
-    spec = permutation_spec(a)
-    _, mean = match_activations(a, b, spec, Fixed())
-    assert -1 <= mean <= 1
-    x = Fixed().x
-    with torch.no_grad():
-        left, right = (
-            torch.relu(net.norm(net.conv(x))).permute(1, 0, 2, 3).flatten(1) for net in (a, b)
-        )
-    maps = [t.view(4, 60, 8, 8).transpose(0, 1) for t in (left, right)]
-    samples = [_samples(m.contiguous(memory_format=torch.channels_last)) for m in maps]
-    sums = _sums(samples[0], samples[1], (_mean(samples[0]), _mean(samples[1])))
-    expected = torch.corrcoef(torch.cat([left, right]))[:4, 4:]
-    assert torch.allclose(sums.correlation(), expected.nan_to_num(), atol=1e-10)
-
-
 def test_alignment_takes_the_barrier_of_a_permutation_away():
     net = network(width=8)
     spec, _, moved = planted(net)
@@ -164,17 +146,3 @@ def test_the_guard_refuses_what_is_another_function():
 def test_the_identity_moves_nothing():
     spec = permutation_spec(network())
     assert moved_share(identity_permutations(spec)) == 0.0
-
-
-def test_correlations_of_rounded_activations_far_from_zero():
-    """The means of channels are 20 of their deviations: squares in bfloat16 would lose all."""
-    generator = torch.Generator().manual_seed(0)
-    mix = torch.randn(16, 8, generator=generator) / 4
-    x = torch.randn(20_000, 16, generator=generator)
-    a, b = (20 + x[:, :8]).bfloat16(), (20 + x @ mix).bfloat16()
-    sums = _sums(a[:9_000], b[:9_000], (_mean(a), _mean(b)))
-    sums = sums.add(_sums(a[9_000:], b[9_000:], sums.means))
-    exact = torch.corrcoef(torch.cat([a, b], 1).double().T)[:8, 8:]
-    torch.testing.assert_close(sums.correlation(), exact, rtol=0, atol=2e-3)
-    wide = _sums(a.double(), b.double(), (_mean(a.double()), _mean(b.double())))
-    torch.testing.assert_close(wide.correlation(), exact, rtol=1e-10, atol=1e-12)

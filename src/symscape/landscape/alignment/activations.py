@@ -9,56 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from symscape.landscape.alignment.blocks import Unit, best_blocks, units
+from symscape.landscape.alignment.correlation import Sums, mean_of, sums_of
 from symscape.landscape.alignment.permutation import (
     assign_places,
     identity_permutations,
     similarity_of,
 )
 from symscape.landscape.alignment.weights import complete
-from symscape.layers.folding.workers import on_all_cores
 from symscape.models.permutations.spec import PermutationSpec, Tap, side_by_side
-
-FIRST = 4096
-"""Samples whose mean is taken off all: far from 0, products in bfloat16 lose the covariance."""
-
-
-@dataclass
-class _Sums:
-    """Sums over samples (images and pixels) of the channels a (C,) and b (C,) of one tap.
-
-    Less about their means, which correlations do not depend on.
-    """
-
-    count: int
-    means: tuple[Tensor, Tensor]
-    a: Tensor
-    b: Tensor
-    aa: Tensor
-    bb: Tensor
-    ab: Tensor
-
-    def add(self, other: _Sums) -> _Sums:
-        return _Sums(
-            self.count + other.count,
-            self.means,
-            *(getattr(self, k) + getattr(other, k) for k in ("a", "b", "aa", "bb", "ab")),
-        )
-
-    def correlation(self) -> Tensor:
-        """Return (C, C) in float64; a channel that never changes correlates with nothing."""
-        a, b = self.a / self.count, self.b / self.count
-        covariance = self.ab / self.count - torch.outer(a, b)
-        norms = torch.outer(
-            (self.aa / self.count - a.square()).clamp(min=0).sqrt(),
-            (self.bb / self.count - b.square()).clamp(min=0).sqrt(),
-        )
-        return torch.where(norms > 0, covariance / norms, 0.0)
 
 
 @torch.inference_mode()
@@ -77,7 +40,7 @@ def match_activations(
         spec: their permutation groups.
         batches: pairs of images and labels; the labels are not used.
     """
-    totals: dict[Tap, _Sums] = {}
+    totals: dict[Tap, Sums] = {}
 
     def rows(tap: Tap, x: Tensor) -> Tensor:
         samples = _samples(x, tap.axis)
@@ -91,8 +54,8 @@ def match_activations(
 
         def compare(tap: Tap, x: Tensor, seen: dict[Tap, Tensor] = seen) -> None:
             samples, before = (rows(tap, seen.pop(tap)), rows(tap, x)), totals.get(tap)
-            means = before.means if before else (_mean(samples[0]), _mean(samples[1]))
-            sums = _sums(*samples, means)
+            means = before.means if before else (mean_of(samples[0]), mean_of(samples[1]))
+            sums = sums_of(*samples, means)
             totals[tap] = before.add(sums) if before else sums
 
         with watching(a, spec.taps, keep):
@@ -109,7 +72,7 @@ def match_activations(
 
 
 def _assign_groups(
-    spec: PermutationSpec, totals: dict[Tap, _Sums]
+    spec: PermutationSpec, totals: dict[Tap, Sums]
 ) -> tuple[dict[str, Tensor], float]:
     """Return the permutations of all groups that a tap sees, and the mean correlation of pairs."""
     correlations = {tap: sums.correlation().cpu() for tap, sums in totals.items()}
@@ -188,33 +151,6 @@ def _by_channel(correlation: Tensor, places: Tensor, moves: Tensor) -> Tensor:
 def _samples(x: Tensor, axis: int = 1) -> Tensor:
     """Return x as (samples, C): a view where channels are last in memory; (N, C) as it is."""
     return x.movedim(axis, -1).flatten(0, -2)
-
-
-def _mean(x: Tensor) -> Tensor:
-    return x[:FIRST].to(torch.promote_types(x.dtype, torch.float32)).mean(0).to(x.dtype)
-
-
-def _sums(a: Tensor, b: Tensor, means: tuple[Tensor, Tensor]) -> _Sums:
-    """Sum one batch: products in the type of the activations, the rest in float32 or better.
-
-    This runs within the forward pass, whose autocast would round it.
-    """
-    wide = torch.promote_types(a.dtype, torch.float32)
-
-    def work(blocks: list[slice]) -> list[Tensor]:
-        sums = [torch.zeros(a.shape[1], dtype=torch.float64, device=a.device) for _ in range(4)]
-        sums.append(torch.outer(sums[0], sums[0]))
-        for block in blocks:
-            x, y = a[block] - means[0], b[block] - means[1]
-            p, q = x.to(wide), y.to(wide)
-            parts = [p.sum(0), q.sum(0), (p * p).sum(0), (q * q).sum(0), x.T @ y]
-            for total, part in zip(sums, parts, strict=True):
-                total += part
-        return sums
-
-    with torch.autocast(a.device.type, enabled=False):
-        parts = on_all_cores(len(a), a.shape[1] * wide.itemsize, a.device, work)
-    return _Sums(len(a), means, *(sum(each[1:], each[0]) for each in zip(*parts, strict=True)))
 
 
 @contextmanager
