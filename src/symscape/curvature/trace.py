@@ -25,6 +25,19 @@ class Trace:
     products: int
 
 
+class _Counted:
+    """An operator's products, counted; `report` hears of each when it is made."""
+
+    def __init__(self, operator: Operator, report: Callable[[int], None]) -> None:
+        self.operator, self.report, self.done = operator, report, 0
+
+    def __call__(self, vector: Tensor) -> Tensor:
+        product = self.operator.product(vector)
+        self.done += 1
+        self.report(self.done)
+        return product
+
+
 def hutchinson(operator: Operator, products: int, *, like: Tensor, seed: int = 0) -> Trace:
     """Return the mean of z^T A z over random signs z.
 
@@ -72,14 +85,7 @@ def hutch_plus_plus(
     """
     n, third = operator.dimension, products // 3
     generator = torch.Generator().manual_seed(seed)
-    done = 0
-
-    def times(vector: Tensor) -> Tensor:
-        nonlocal done
-        done += 1
-        report(done)
-        return operator.product(vector)
-
+    times = _Counted(operator, report)
     sketch = torch.stack(
         [times(_signs(n, generator).to(like)) for _ in range(min(third, n))], dim=1
     )
@@ -87,9 +93,9 @@ def hutch_plus_plus(
     columns = [basis[:, i].contiguous() for i in range(basis.shape[1])]
     captured = sum((column @ times(column)).item() for column in columns)
     if len(columns) == n:
-        return Trace(captured, 0.0, done)
+        return Trace(captured, 0.0, times.done)
     rest = _rest(times, basis.T, products - 2 * third, generator)
-    return Trace(captured + rest.value, rest.standard_error, done)
+    return Trace(captured + rest.value, rest.standard_error, times.done)
 
 
 def _rest(
@@ -128,15 +134,8 @@ def deflated_trace(
     """
     if len(captured.basis) == operator.dimension:
         return Trace(captured.trace, 0.0, 0)
-    done = 0
-
-    def times(vector: Tensor) -> Tensor:
-        nonlocal done
-        done += 1
-        report(done)
-        return operator.product(vector)
-
+    times = _Counted(operator, report)
     # Another stream than the start vector's: a sample along it would not be independent.
     generator = torch.Generator().manual_seed(seed + OTHER_STREAM)
     rest = _rest(times, captured.basis, products, generator)
-    return Trace(captured.trace + rest.value, rest.standard_error, done)
+    return Trace(captured.trace + rest.value, rest.standard_error, times.done)
