@@ -54,7 +54,8 @@ class WeightPair:
 
     def bound(self) -> float:
         """Return the largest inner product that there can be, by Cauchy-Schwarz."""
-        return (_squares(self.a) * _squares(self.b)) ** 0.5
+        bound: float = (_squares(self.a) * _squares(self.b)) ** 0.5
+        return bound
 
     def inner(self, permutations: Permutations) -> float:
         """Return the inner product of A's weights with B's permuted ones."""

@@ -19,8 +19,9 @@ from symscape.jobs.analysis.progress import Steps
 from symscape.jobs.analysis.subjects import RunSubject
 from symscape.jobs.console import log
 from symscape.jobs.interpolate.evaluator import LineEvaluator, all_barriers, curves_of
-from symscape.jobs.interpolate.measure import PairMeasure, State
+from symscape.jobs.interpolate.measure import PairMeasure
 from symscape.jobs.interpolate.paths.checkpoint import keep, kept
+from symscape.landscape.evaluation import State
 from symscape.landscape.paths.bend import Bend, walk
 from symscape.landscape.paths.training import MiddleTraining, PathError, Recipe
 from symscape.layers.bases import Basis, kernel_bases, same_space
