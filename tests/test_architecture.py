@@ -51,6 +51,7 @@ WITHIN = {
     "landscape/paths": {
         "landscape/paths",
         "landscape/batchnorm",
+        "landscape/evaluation",
         "landscape/interpolation",
     },
     "layers/lie": {"layers/lie", "layers/folding"},
