@@ -2,9 +2,26 @@
 
 import pytest
 from hypothesis import settings
+from matplotlib.figure import Figure
+
+from tests.sketches import render, sketch
 
 settings.register_profile("symscape", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("symscape")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sketched():
+    """Pictures are not rendered, but for those who ask for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", sketch)
+        yield
+
+
+@pytest.fixture
+def rendered(sketched, monkeypatch):
+    """Pictures are what a user gets: for tests that look at them."""
+    monkeypatch.setattr(Figure, "savefig", render)
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +51,7 @@ def pair(tmp_path_factory):
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    """Training ends without pictures, half of a tiny run's time: for tests that look at none."""
+    """Training ends without pictures: for tests that look at none."""
     from symscape.plots import run
 
     monkeypatch.setattr(run, "draw_run", lambda folder: [])

@@ -18,6 +18,11 @@ from numpy.typing import NDArray
 Readable = Callable[[Figure], list[str]]
 
 
+@pytest.fixture(autouse=True)
+def pictures(rendered: None) -> None:
+    """Every picture here is a whole one."""
+
+
 @pytest.fixture
 def readable(monkeypatch: pytest.MonkeyPatch) -> Readable:
     """Return a function that draws a figure, checks its text and returns the strings drawn.

@@ -65,13 +65,13 @@ def test_a_network_of_one_s_own_from_a_file_and_again(place):
     assert "31, 33 high, 31, 35 wide" in result.stdout
     assert "consistency left out: no images (data.root=PATH)" in result.stdout
     assert "profile.png" in result.stdout
-    again = call(place, "audit", *words)
+    again = forked(place, "audit", *words)
     assert "1 of 1 results are there already" in again.stdout
 
 
 def test_a_study_is_audited(place):
     run = find_runs(place / "multirun", "tests")[0]
     words = (f"run={run.folder}", "images=20", "shifts=1", "root=elsewhere")
-    result = call(place, "audit", *words)
+    result = forked(place, "audit", *words)
     assert result.returncode == 0, result.stderr
     assert "same answer" in result.stdout and "summary.csv" in result.stdout

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from symscape.runs.find import find_runs
-from tests.smoke.door import TINY, call
+from tests.smoke.door import TINY
+from tests.smoke.forked import forked
 
 WORDS = (*TINY, "model.width=16", "trainer.max_epochs=3")
 
@@ -28,7 +29,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.slow
 def test_a_full_disk_is_one_line_and_a_larger_one_finishes_the_run(small_disk, tmp_path):
     for _ in ("the disk fills", "the disk is full already"):
-        result = call(small_disk, "train", *WORDS)
+        result = forked(small_disk, "train", *WORDS)
         assert result.returncode == 1
         assert len(result.stderr.strip().splitlines()) == 1, result.stderr
         assert "No space left" in result.stderr
@@ -36,9 +37,9 @@ def test_a_full_disk_is_one_line_and_a_larger_one_finishes_the_run(small_disk, t
     assert not any(p.suffix == ".part" for p in small_disk.rglob("*")), "half files are cleared"
     assert whole, "what was written before is kept"
     subprocess.run(["mount", "-o", "remount,size=60m", str(small_disk)], check=True)
-    assert call(small_disk, "train", *WORDS).returncode == 0
+    assert forked(small_disk, "train", *WORDS).returncode == 0
     (tmp_path / "other").mkdir()
-    assert call(tmp_path / "other", "train", *WORDS).returncode == 0
+    assert forked(tmp_path / "other", "train", *WORDS).returncode == 0
     (full,) = find_runs(small_disk / "multirun", "default")
     (other,) = find_runs(tmp_path / "other" / "multirun", "default")
     assert full.manifest.weights == other.manifest.weights

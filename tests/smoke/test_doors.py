@@ -112,7 +112,7 @@ BAD = {
 
 @pytest.mark.parametrize("words", BAD)
 def test_bad_input_is_one_line_before_any_work(tmp_path, words):
-    result = call(tmp_path, "train", *words.split())
+    result = forked(tmp_path, "train", *words.split())
     assert result.returncode == 1
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
@@ -124,7 +124,7 @@ def test_bad_input_is_one_line_before_any_work(tmp_path, words):
 
 def test_an_empty_folder_is_one_line(tmp_path):
     (tmp_path / "images").mkdir()
-    result = call(tmp_path, "train", "data=folder", "data.root=images")
+    result = forked(tmp_path, "train", "data=folder", "data.root=images")
     assert result.returncode == 1 and len(result.stderr.strip().splitlines()) == 1
     assert "images" in result.stderr
 
@@ -151,13 +151,13 @@ def test_every_experiment_trains(tmp_path, name):
 
 def test_a_sweep_goes_on_after_a_failure_skips_what_is_done_and_is_shown(tmp_path):
     words = ("-m", *TINY, "study=sweep", "symmetry=rot90,vanilla")
-    first = call(tmp_path, "train", *words, "optimizer.lr=1e30,0.1")
+    first = forked(tmp_path, "train", *words, "optimizer.lr=1e30,0.1")
     assert first.returncode == 1 and "not finite" in first.stderr
     shown = call(tmp_path, "summary", "study=sweep", COLUMNS="200")
     assert shown.returncode == 0
     # In the table, and named again below it.
     assert shown.stdout.count("failed") == 4 and shown.stdout.count("training.png") == 2
-    again = call(tmp_path, "train", *words, "optimizer.lr=0.1")
+    again = forked(tmp_path, "train", *words, "optimizer.lr=0.1")
     assert again.returncode == 0 and "skipped    2" in again.stdout
 
 
@@ -202,7 +202,7 @@ def jobs_of(experiment: str, *words: str) -> list[DictConfig]:
 @pytest.mark.slow
 def test_a_study_in_a_file_trains(tmp_path):
     small = [w for w in TINY if w != "model=resnet20"]
-    result = call(
+    result = forked(
         tmp_path, "train", "-m", "experiment=paper_sweep", *small, "symmetry=rot90", "seed=3"
     )
     assert result.returncode == 0, result.stderr

@@ -2,13 +2,13 @@
 
 import json
 import signal
-import subprocess
 import time
 
 import pytest
 
 from tests.jobs.study import copy_of
-from tests.smoke.door import call, command, environment
+from tests.smoke.door import call
+from tests.smoke.forked import Forked, forked
 
 FEW = ("train_images=200", "bn_images=300", "test_images=100", "align_images=200")
 FEW += ("precision=float32",)
@@ -61,7 +61,7 @@ def place(study, tmp_path):
 
 @pytest.mark.parametrize("words", BAD)
 def test_bad_input_is_one_line(untouched, words):
-    result = call(untouched, "interpolate", *words.split(), CUDA_VISIBLE_DEVICES="")
+    result = forked(untouched, "interpolate", *words.split(), CUDA_VISIBLE_DEVICES="")
     assert result.returncode == 1
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
@@ -85,20 +85,18 @@ def results(place):
 
 def test_a_sweep_over_policies_makes_a_folder_for_each(place):
     words = ("-m", "study=tests", "points=3", "pairs=within", "bn=reset,none", "align=none,weights")
-    result = call(place, "interpolate", *words, *FEW)
+    result = forked(place, "interpolate", *words, *FEW)
     assert result.returncode == 0, result.stderr
     assert len({path.parent for path in results(place)}) == 4 and len(results(place)) == 8
 
 
 def launch(place, *words):
-    line = command("interpolate", "study=tests", "points=9", *FEW, *words)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(line, cwd=place, env=environment(), **pipes)
+    return Forked(place, "interpolate", "study=tests", "points=9", *FEW, *words)
 
 
 def wait_for_one(place, process):
     while not results(place):
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.output()
         time.sleep(0.02)
 
 
@@ -110,7 +108,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_call_goes_on(place):
     kept = len(results(place))
     assert process.returncode == 130 and err.strip() == "interrupted"
     assert f"{kept} new results are kept" in out and 1 <= kept < 6
-    again = call(place, "interpolate", "study=tests", "points=9", *FEW)
+    again = forked(place, "interpolate", "study=tests", "points=9", *FEW)
     assert again.returncode == 0 and f"{kept} of 6 results are there already" in again.stdout
     assert len(results(place)) == 6
 
@@ -123,7 +121,7 @@ def test_a_killed_process_costs_the_result_at_hand_only(place):
     process.communicate(timeout=60)
     kept = results(place)
     assert all(json.loads(path.read_text())["kind"] == "pair" for path in kept)
-    again = call(place, "interpolate", "study=tests", "points=9", *FEW)
+    again = forked(place, "interpolate", "study=tests", "points=9", *FEW)
     assert f"{len(kept)} of 6 results are there already" in again.stdout
     assert len(results(place)) == 6
 

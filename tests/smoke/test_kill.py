@@ -2,7 +2,6 @@
 
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,27 +10,18 @@ from pathlib import Path
 import pytest
 
 from symscape.runs.find import find_runs
-from tests.smoke.door import TINY, call, command, environment
+from tests.smoke.door import TINY
+from tests.smoke.forked import Forked, forked
 
 EPOCHS = ("trainer.max_epochs=12", "trainer.limit_train_batches=8", "data.augment=true")
 
 
-def launch(folder: Path, *words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command("train", *words),
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def wait_until(process: subprocess.Popen[bytes], moment: Callable[[], bool]) -> bool:
+def wait_until(process: Forked, moment: Callable[[], bool]) -> bool:
     """Return whether the moment came before the process ended."""
     while process.poll() is None:
         if moment():
             return True
+        time.sleep(0.002)  # The process needs the core more.
     return False
 
 
@@ -47,12 +37,12 @@ def killed_then_finished(
     """Kill a process at each moment, then let one finish; return how many kills there were."""
     kills = 0
     for moment in moments:
-        process = launch(folder, *words)
+        process = Forked(folder, "train", *words)
         if wait_until(process, moment):
             process.send_signal(signal.SIGKILL)
             kills += 1
         process.wait()
-    result = call(folder, "train", *words)
+    result = forked(folder, "train", *words)
     assert result.returncode == 0, result.stderr
     return kills
 
@@ -75,7 +65,7 @@ def test_sigkill_at_random_moments(tmp_path):
     words = (*TINY, *EPOCHS)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    assert call(tmp_path / "a", "train", *words).returncode == 0
+    assert forked(tmp_path / "a", "train", *words).returncode == 0
     draw = random.Random(0)
     run = tmp_path / "b" / "multirun" / "default"
 
@@ -95,7 +85,7 @@ def test_sigkill_of_a_run_whose_grids_are_drawn(tmp_path):
     run = tmp_path / "b" / "multirun" / "default"
     for name in "ab":
         (tmp_path / name).mkdir()
-    assert call(tmp_path / "a", "train", *words).returncode == 0
+    assert forked(tmp_path / "a", "train", *words).returncode == 0
     assert killed_then_finished(tmp_path / "b", words, [after(run, 2, 0.05)]) == 1
     assert final_weights(tmp_path / "a") == final_weights(tmp_path / "b")
 
@@ -114,7 +104,7 @@ def test_sigkill_while_a_checkpoint_is_written(tmp_path):
     )
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    assert call(tmp_path / "a", "train", *words).returncode == 0
+    assert forked(tmp_path / "a", "train", *words).returncode == 0
     run = tmp_path / "b" / "multirun" / "default"
     sizes: list[int] = []
 
@@ -136,14 +126,7 @@ def test_sigkill_while_a_checkpoint_is_written(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR2])
 def test_a_signal_ends_in_one_line_and_leaves_a_resumable_run(tmp_path, number):
     words = (*TINY, *EPOCHS)
-    process = subprocess.Popen(
-        command("train", *words),
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = Forked(tmp_path, "train", *words)
     wait_until(process, lambda: any(tmp_path.glob("multirun/default/*/seed=0/metrics.csv")))
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
@@ -151,15 +134,15 @@ def test_a_signal_ends_in_one_line_and_leaves_a_resumable_run(tmp_path, number):
     assert err.strip() == "interrupted" and "the same command resumes" in out
     (run,) = find_runs(tmp_path / "multirun", "default")
     assert run.state == "interrupted"
-    assert call(tmp_path, "train", *words).returncode == 0
+    assert forked(tmp_path, "train", *words).returncode == 0
 
 
 @pytest.mark.slow
 def test_two_processes_on_one_run(tmp_path):
     words = (*TINY, *EPOCHS)
-    first = launch(tmp_path, *words)
+    first = Forked(tmp_path, "train", *words)
     wait_until(first, lambda: any(tmp_path.glob("multirun/default/*/.seed=0.lock")))
-    second = call(tmp_path, "train", *words)
+    second = forked(tmp_path, "train", *words)
     assert first.wait() == 0
     assert second.returncode == 1
     assert f"process {first.pid} is at work" in second.stderr

@@ -13,7 +13,8 @@ import pytest
 from symscape.runs.find import find_runs, weights_path
 from symscape.runs.manifest import read_manifest
 from tests.jobs.train.ragged import rows
-from tests.smoke.door import ROOT, call, command, environment
+from tests.smoke.door import ROOT, command, environment
+from tests.smoke.forked import forked
 
 DOOR = (
     "data=digits",
@@ -126,7 +127,7 @@ def test_a_process_on_each_of_two_machines(tmp_path, pair):
 
 @pytest.mark.slow
 def test_mistakes_are_one_line_and_leave_nothing(tmp_path):
-    result = call(tmp_path, "train", *DOOR, "model.norm=batch", "trainer.accelerator=cpu")
+    result = forked(tmp_path, "train", *DOOR, "model.norm=batch", "trainer.accelerator=cpu")
     assert result.returncode == 1
     assert result.stderr.strip() == (
         "error: model.norm=batch: 2 CPU processes need model.norm=layer "

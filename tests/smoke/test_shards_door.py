@@ -1,14 +1,13 @@
 """Shards as processes of their own: at once, killed, redone, swept over."""
 
 import signal
-import subprocess
 import time
 
 import pytest
 
 from tests.jobs.analysis.test_shards import made
 from tests.jobs.study import copy_of
-from tests.smoke.door import call, command, environment
+from tests.smoke.forked import Forked, forked
 
 WORDS = (
     "study=tests",
@@ -28,8 +27,7 @@ def place(study, tmp_path):
 
 
 def launch(place, shard):
-    line = command("interpolate", *WORDS, f"shard={shard}")
-    return subprocess.Popen(line, cwd=place, env=environment(), stdout=subprocess.DEVNULL)
+    return Forked(place, "interpolate", *WORDS, f"shard={shard}")
 
 
 @pytest.mark.slow
@@ -44,13 +42,13 @@ def test_a_killed_shard_costs_its_own_pairs_and_redone_it_completes_the_study(
     assert [shard.wait(timeout=280) for shard in shards] == [0, -signal.SIGKILL, 0]
     kept = len(list(folder.glob("*/*.json")))
     assert 4 <= kept < 6
-    again = call(place, "interpolate", "-m", *WORDS, "shard=0,1,2")
+    again = forked(place, "interpolate", "-m", *WORDS, "shard=0,1,2")
     assert again.returncode == 0, again.stderr
     logs = [log.read_text() for log in (place / "multirun" / ".sweep").glob("*/*.log")]
     assert len(logs) == 3 and "".join(logs).count(": barrier train") == 6 - kept
     assert again.stdout.count("barrier (chord, loss in nats)") == 1
     copy_of(study, tmp_path / "one").rename(tmp_path / "one" / "multirun")
-    one = call(tmp_path / "one", "interpolate", *WORDS[:-1])
+    one = forked(tmp_path / "one", "interpolate", *WORDS[:-1])
     assert one.returncode == 0, one.stderr
     expected = made(tmp_path / "one" / "multirun", "interpolate")
     assert len(expected) == 6 and made(place / "multirun", "interpolate") == expected

@@ -4,6 +4,7 @@ import pytest
 
 from tests.jobs.study import copy_of
 from tests.smoke.door import call
+from tests.smoke.forked import forked
 
 FEW = ("images=10", "bn_images=40", "k=1", "trace_products=9", "subspaces=own", "scalings=none")
 
@@ -36,7 +37,7 @@ def place(study, tmp_path_factory):
 
 @pytest.mark.parametrize("words", BAD)
 def test_bad_input_is_one_line(place, words):
-    result = call(place, "sharpness", *words.split(), CUDA_VISIBLE_DEVICES="")
+    result = forked(place, "sharpness", *words.split(), CUDA_VISIBLE_DEVICES="")
     assert result.returncode == 1
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr

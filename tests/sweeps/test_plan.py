@@ -12,6 +12,7 @@ from symscape.sweeps.on_ray import Ray, Share, share_of
 from symscape.sweeps.plan import labels
 from tests.jobs.study import copy_of
 from tests.smoke.door import TINY, call
+from tests.smoke.forked import forked
 
 
 def job(tmp_path: Path, number: int = 0, call=lambda: 0.5, **more) -> Job:
@@ -117,7 +118,7 @@ def test_a_finished_sweep_is_skipped_without_torch_and_without_its_engine(
 
 def test_a_changed_option_is_another_run_and_a_bad_one_fails_before_any_work(tmp_path):
     words = ("-m", *TINY, "symmetry=vanilla,rot90", "model.kernel_size=[3,5]", "seed=0")
-    result = call(tmp_path, "train", *words, "continue_on_failure=false")
+    result = forked(tmp_path, "train", *words, "continue_on_failure=false")
     assert result.returncode == 1
     assert "failed    1" in result.stdout and "to do    1" in result.stdout
     assert "symmetry=rot90" in result.stderr and "square kernel" in result.stderr
@@ -135,7 +136,7 @@ BAD = {
 
 @pytest.mark.parametrize("words", BAD)
 def test_a_wrong_option_of_an_engine_is_one_line(tmp_path, words):
-    result = call(tmp_path, "train", "-m", *TINY, *words.split())
+    result = forked(tmp_path, "train", "-m", *TINY, *words.split())
     assert result.returncode == 1 and len(result.stderr.strip().splitlines()) == 1, result.stderr
     assert all(part in result.stderr for part in BAD[words])
 
@@ -149,5 +150,5 @@ def test_a_wrong_option_of_an_engine_is_one_line(tmp_path, words):
     ],
 )
 def test_one_run_is_no_sweep(tmp_path, words, said):
-    result = call(tmp_path, "train", *words)
+    result = forked(tmp_path, "train", *words)
     assert (result.returncode, result.stderr.strip()) == (1, f"error: {said}")

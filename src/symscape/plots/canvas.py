@@ -41,8 +41,8 @@ def page(height: float, title: str) -> tuple[Figure, Axes]:
 
     Hundreds of kernels fit one axes; an axes for each would take the layout engine minutes.
     """
-    figure = Figure(figsize=(PAGE_WIDTH, height))
-    figure.set_layout_engine("none")
+    # No layout engine from the start: one that is taken away later still has all drawn twice.
+    figure = Figure(figsize=(PAGE_WIDTH, height), layout="none")  # type: ignore[arg-type]
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_xlim(0.0, PAGE_WIDTH)
     axes.set_ylim(height, 0.0)

@@ -13,7 +13,7 @@ from symscape.models.zoo import load_network
 from symscape.runs.results import PairResult, read_results
 from tests.jobs import foreign_networks
 from tests.jobs.foreign_networks import DIGITS, attentive, convolutional, write_weights
-from tests.smoke.door import call
+from tests.smoke.forked import forked
 
 FEW = {"train_images": 60, "bn_images": 80, "test_images": 30, "align_images": 60, "points": 3}
 
@@ -79,11 +79,11 @@ def test_a_library_s_network_by_one_command(tmp_path):
     assert planted(tmp_path, network) > 1000
     words = (f"network={name}", "a=a.pth", "b=b.pth", "data=digits", "data.image_size=32")
     few = tuple(f"{key}={value}" for key, value in FEW.items())
-    result = call(tmp_path, "interpolate", *words, *few, "align=weights", "precision=float32")
+    result = forked(tmp_path, "interpolate", *words, *few, "align=weights", "precision=float32")
     assert result.returncode == 0, result.stderr
     moved, found = change(tmp_path / "multirun", "weights")
     assert moved < 1e-4 and found.alignment["largest_logit_change"] < 1e-4
     few = ("images=8", "bn_images=32", "k=1", "trace_products=9", "scalings=none", "max_products=8")
-    result = call(tmp_path, "sharpness", *words[:1], "weights=a.pth", *words[3:], *few)
+    result = forked(tmp_path, "sharpness", *words[:1], "weights=a.pth", *words[3:], *few)
     assert result.returncode == 0, result.stderr
     assert f"{name} a.pth" in result.stdout and "sharpness.png" in result.stdout

@@ -12,6 +12,7 @@ from symscape.jobs.report.commands import training_of
 from symscape.jobs.report.groups import Subject, strata_of
 from symscape.jobs.report.job import report
 from tests.smoke.door import ROOT, call
+from tests.smoke.forked import forked
 
 KINDS = [{"symmetry": name} for name in ("vanilla", "hflip", "rot90")]
 CLAIM = {
@@ -152,7 +153,7 @@ def test_the_door_says_what_it_cannot_do_in_one_line(tmp_path):
         "study=none": "study=none: studies below multirun are none",
         "claims=[{name: a, quantty: b}]": "error: claims.a.quantty: no such key; did you mean",
     }.items():
-        result = call(tmp_path, "report", words)
+        result = forked(tmp_path, "report", words)
         assert result.returncode == 1
         lines = result.stderr.strip().splitlines()
         assert len(lines) == 1 and said in lines[0], result.stderr
