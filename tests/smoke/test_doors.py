@@ -28,7 +28,10 @@ from tests.smoke.door import ROOT, TINY, call
 from tests.smoke.forked import forked
 
 DOORS = sorted(p.stem for p in ROOT.glob("*.py"))
-ON_GROUPS = ("turned", "lie_fast", "lie_paper")
+ON_GROUPS = {
+    **{name: ["data=digits_rot"] for name in ("turned", "lie_fast", "lie_paper")},
+    "turned_folder": ["data=digits_rot", "model.parameters=null"],
+}
 EXPERIMENTS = sorted(p.stem for p in (ROOT / "cfg" / "experiment").glob("*.yaml"))
 
 
@@ -143,7 +146,7 @@ def test_an_unknown_study_is_one_line(tmp_path):
 def test_every_experiment_trains(tmp_path, name):
     """On digits in place of data that must be downloaded, narrow and short."""
     small = [w for w in TINY if w != "model=resnet20"]
-    own = ["data=digits_rot"] if name in ON_GROUPS else ["symmetry=hvflip"]
+    own = ON_GROUPS.get(name, ["symmetry=hvflip"])
     result = forked(tmp_path, "train", f"experiment={name}", *small, *own)
     assert result.returncode == 0, result.stderr
     assert "test accuracy" in result.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def turned(title: str, kinds: Mapping[str, Sequence[Sequence[Equivariance]]]) ->
         title: of the picture.
         kinds: rows of equivariance.csv of each run, by what to call its kind.
     """
-    figure = Figure(figsize=(PAGE_WIDTH, 2.9))
+    beside = columns([f"{label} (n=3)" for label in kinds])
+    more = max(0, math.ceil(len(kinds) / beside) - 2)
+    figure = Figure(figsize=(PAGE_WIDTH, 2.9 + 0.17 * more))  # Room for a legend of many lines.
     figure.suptitle(wrap_title(f"{title}: test images, turned; mean over seeds, each one thin"))
     left, right = figure.subplots(1, 2)
     for place, (label, runs) in enumerate(kinds.items()):
@@ -57,7 +60,7 @@ def turned(title: str, kinds: Mapping[str, Sequence[Sequence[Equivariance]]]) ->
     for axes in (left, right):
         axes.set_xlabel("angle by which images are turned (degrees)")
         axes.set_xticks(range(0, 361, 45))
-    figure.legend(loc="outside lower center", ncols=columns([f"{k} (n=3)" for k in kinds]))
+    figure.legend(loc="outside lower center", ncols=beside)
     return figure
 
 
