@@ -33,8 +33,9 @@ def test_it_is_five_kinds_of_equal_size_with_three_seeds():
 @pytest.mark.slow
 def test_one_command_trains_it(tmp_path):
     make_tree(tmp_path / "images", train=40, test=6, size=(20, 20))
-    small = ("model.parameters=3000", "trainer.max_epochs=1", "trainer.limit_train_batches=1")
+    small = ("kernel.hidden=4", "trainer.max_epochs=1", "trainer.limit_train_batches=1")
     words = ("-m", "experiment=turned_folder", "data.root=images", "seed=0", "trajectory=2")
+    words += ("model.parameters=3000",)
     result = call(tmp_path, "train", *words, *small)
     assert result.returncode == 0, result.stderr
     assert "done    5" in result.stdout
