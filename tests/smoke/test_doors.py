@@ -165,16 +165,21 @@ def test_a_sweep_goes_on_after_a_failure_skips_what_is_done_and_is_shown(tmp_pat
 
 
 def test_a_study_in_a_file_is_thirty_different_runs_and_gives_way_to_the_command_line():
-    folders = {identify(typed(c, TrainConfig), "").name for c in jobs_of("paper_sweep")}
-    assert len(folders) == 10 and len(jobs_of("paper_sweep")) == 30
+    jobs = jobs_of("paper_sweep")
+    folders = {identify(typed(c, TrainConfig), "").name for c in jobs}
+    assert len(folders) == 10 and len(jobs) == 30
     assert {c.seed for c in jobs_of("paper_sweep", "seed=7")} == {7}
     wanted = jobs_of("paper_sweep", "symmetry=d4,diag", "data.augment=hflip")
     assert {c.symmetry.name for c in wanted} == {"d4", "diag"} and len(wanted) == 6
 
 
 def test_the_claims_are_decided_on_eleven_kinds_of_five_seeds():
-    jobs = [typed(c, TrainConfig) for c in jobs_of("claims")]
-    assert len(jobs) == 55 and {job.seed for job in jobs} == set(range(5))
+    lines = [set(line) for line in lines_of("claims")]
+    of_seed = [[line for line in lines if f"seed={seed}" in line] for seed in range(5)]
+    assert len(lines) == 55 and [len(group) for group in of_seed] == [11] * 5
+    others = [[line - {f"seed={seed}"} for line in of_seed[seed]] for seed in range(5)]
+    assert all(group == others[0] for group in others)
+    jobs = [typed(c, TrainConfig) for c in jobs_of("claims", "seed=0")]
     kinds = {(c.symmetry.name, c.symmetry.like, c.model.width, c.data.augment) for c in jobs}
     plain = ("vanilla", "hflip", "vflip", "hvflip", "rot90")
     assert kinds == {
@@ -190,8 +195,8 @@ def test_the_claims_are_decided_on_eleven_kinds_of_five_seeds():
     assert len(only) == 8
 
 
-def jobs_of(experiment: str, *words: str) -> list[DictConfig]:
-    """Compose every job that `train.py -m experiment=...` would start."""
+def lines_of(experiment: str, *words: str) -> list[list[str]]:
+    """Return the options of every job that `train.py -m experiment=...` would start."""
     register_schemas()
     with initialize_config_dir(str(ROOT / "cfg"), version_base="1.3"):
         name = f"experiment={experiment}"
@@ -199,7 +204,14 @@ def jobs_of(experiment: str, *words: str) -> list[DictConfig]:
         lines = [f"{key}={value}" for key, value in sweeper.params.items()] + [name, *words]
         parsed = OverridesParser.create().parse_overrides(lines)
         (jobs,) = instantiate(sweeper).split_arguments(parsed, None)
-        return [compose("train", job) for job in jobs]
+        return jobs
+
+
+def jobs_of(experiment: str, *words: str) -> list[DictConfig]:
+    """Compose all of them."""
+    lines = lines_of(experiment, *words)
+    with initialize_config_dir(str(ROOT / "cfg"), version_base="1.3"):
+        return [compose("train", line) for line in lines]
 
 
 @pytest.mark.slow

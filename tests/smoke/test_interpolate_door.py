@@ -91,7 +91,7 @@ def test_a_sweep_over_policies_makes_a_folder_for_each(place):
 
 
 def launch(place, *words):
-    return Forked(place, "interpolate", "study=tests", "points=9", *FEW, *words)
+    return Forked(place, "interpolate", "study=tests", "points=5", *FEW, *words)
 
 
 def wait_for_one(place, process):
@@ -108,7 +108,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_call_goes_on(place):
     kept = len(results(place))
     assert process.returncode == 130 and err.strip() == "interrupted"
     assert f"{kept} new results are kept" in out and 1 <= kept < 6
-    again = forked(place, "interpolate", "study=tests", "points=9", *FEW)
+    again = forked(place, "interpolate", "study=tests", "points=5", *FEW)
     assert again.returncode == 0 and f"{kept} of 6 results are there already" in again.stdout
     assert len(results(place)) == 6
 
@@ -121,7 +121,7 @@ def test_a_killed_process_costs_the_result_at_hand_only(place):
     process.communicate(timeout=60)
     kept = results(place)
     assert all(json.loads(path.read_text())["kind"] == "pair" for path in kept)
-    again = forked(place, "interpolate", "study=tests", "points=9", *FEW)
+    again = forked(place, "interpolate", "study=tests", "points=5", *FEW)
     assert f"{len(kept)} of 6 results are there already" in again.stdout
     assert len(results(place)) == 6
 

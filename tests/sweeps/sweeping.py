@@ -9,6 +9,7 @@ from pathlib import Path
 
 from symscape.runs.find import Run, find_runs
 from tests.smoke.door import TINY, command, environment
+from tests.smoke.forked import Forked
 
 MARK = "SYMSCAPE_TEST_SWEEP"
 RAY = ("hydra/launcher=ray", "cpus_per_job=1")
@@ -30,9 +31,16 @@ def start(folder: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def forked(folder: Path, *words: str) -> Forked:
+    """Start a sweep whose processes nobody looks for."""
+    folder.mkdir(exist_ok=True)
+    return Forked(folder, "train", *WORDS, *words)
+
+
+def finish(process: subprocess.Popen[str] | Forked) -> tuple[int, str, str]:
     """Return exit status, output and errors of a sweep."""
     out, err = process.communicate(timeout=240)
+    assert process.returncode is not None
     return process.returncode, out, err
 
 

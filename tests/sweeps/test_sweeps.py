@@ -18,6 +18,7 @@ from tests.sweeps.sweeping import (
     RAY,
     final_hashes,
     finish,
+    forked,
     logs,
     process_of,
     processes_of,
@@ -85,7 +86,7 @@ def test_ray_never_puts_two_jobs_on_one_gpu_and_keeps_both_busy(tmp_path):
 
 def test_a_killed_worker_and_the_sweep_launched_again_give_the_same_bits(tmp_path):
     words = (*LONG, "data.augment=true", "seed=0,1")
-    assert finish(start(tmp_path / "a", *words))[0] == 0
+    assert finish(forked(tmp_path / "a", *words))[0] == 0
     broken = start(tmp_path / "b", *words, *RAY, "hydra.launcher.retries=0")
     wait_for(lambda: rows(tmp_path / "b", 1) > 2)
     (victim,) = (process_of(log) for log in logs(tmp_path / "b") if "seed=1: " in log)
@@ -121,7 +122,7 @@ def test_ctrl_c_ends_every_job_resumably_and_leaves_no_process(tmp_path, engine)
 
 def test_two_sweeps_at_the_same_moment_train_each_run_once(tmp_path):
     words = ("seed=0,1,2,3",)
-    both = [start(tmp_path, *words) for _ in range(2)]
+    both = [forked(tmp_path, *words) for _ in range(2)]
     ends = [finish(sweep) for sweep in both]
     assert [status for status, _, _ in ends] == [0, 0], ends
     assert len(final_hashes(tmp_path)) == 4
@@ -157,8 +158,7 @@ def ask(slurm: dict[str, str], *command: str, check: bool = True) -> str:
 
 def test_slurm_requeues_what_it_stops_and_launching_again_finishes_the_rest(tmp_path, slurm):
     words = (*LONG, "seed=0,1,2,3")
-    undisturbed = start(tmp_path / "a", *words)
-    assert finish(undisturbed)[0] == 0
+    assert finish(forked(tmp_path / "a", *words))[0] == 0
 
     folder = tmp_path / "b"
     engine = ("hydra/launcher=slurm", "hydra.launcher.timeout_min=5")

@@ -52,6 +52,7 @@ def test_a_signal_at_any_write_of_a_checkpoint(tmp_path, monkeypatch, undisturbe
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
 def test_a_signal_while_any_file_of_a_run_is_written(tmp_path, monkeypatch, undisturbed):
     with monkeypatch.context() as patch:
         files = at_file(patch, 0)
