@@ -39,7 +39,6 @@ def times(log: str) -> tuple[str, str]:
     return found[0], found[-1]
 
 
-@pytest.mark.long  # Ray may end W&B's process with its worker, before it has written a run.
 def test_ray_never_puts_two_jobs_on_one_gpu_and_keeps_both_busy(tmp_path):
     """And all of them reach W&B, also the one that fails, with the sweep itself."""
     words = (*RAY, "hydra.launcher.num_gpus=2", "hydra.launcher.num_cpus=2", "seed=0,1")

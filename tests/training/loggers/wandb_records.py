@@ -2,14 +2,12 @@
 
 import json
 import struct
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 BLOCK, HEADER, FILE_HEADER = 32768, 7, 7
 FULL, LAST = 1, 4
-PATIENCE = 20.0
 
 
 def chunks(raw: bytes) -> Iterator[bytes]:
@@ -20,8 +18,6 @@ def chunks(raw: bytes) -> Iterator[bytes]:
             place += BLOCK - place % BLOCK
             continue
         _, length, kind = struct.unpack_from("<IHB", raw, place)
-        if place + HEADER + length > len(raw):  # It is being written.
-            return
         record += raw[place + HEADER : place + HEADER + length]
         place += HEADER + length
         if kind in (FULL, LAST):
@@ -30,21 +26,12 @@ def chunks(raw: bytes) -> Iterator[bytes]:
 
 
 def records(folder: Path) -> list[Any]:
-    """Return every offline record below a folder, in order.
-
-    A run is finished a moment before W&B's own process has written its last record.
-    """
-    found = []
-    for path in sorted(folder.rglob("run-*.wandb")):
-        end = time.monotonic() + PATIENCE
-        while not of_kind(records_of(path), "exit") and time.monotonic() < end:
-            time.sleep(0.1)
-        found += records_of(path)
-    return found
+    """Return every offline record below a folder, in order."""
+    return [r for path in sorted(folder.rglob("run-*.wandb")) for r in records_of(path)]
 
 
 def records_of(path: Path) -> list[Any]:
-    """Return the records that a file holds by now."""
+    """Return the records that a file holds."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     raw = path.read_bytes()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from symscape.config.shared import LoggerConfig
 from symscape.errors import SymscapeError
 from symscape.runs.subjects import Reference
+from symscape.training.loggers.ending import end_record
 
 if TYPE_CHECKING:
     import wandb
@@ -44,17 +46,17 @@ def send(logger: LoggerConfig, report: Report, folder: Path) -> None:
     """
     import wandb
 
-    run = _started(logger, report.job_type, report.study, report.name, report.settings, folder)
-    base = str(run.url).rsplit("/", 1)[0] if logger.mode == "online" else "runs"
-    columns: list[str | int] = [*report.rows[0], "runs"]
-    rows = [
-        [*row.values(), ", ".join(_link(base, each) for each in subjects)]
-        for row, subjects in zip(report.rows, report.subjects, strict=True)
-    ]
-    run.log({"results": wandb.Table(columns=columns, data=rows)})
-    run.log({f"pictures/{path.stem}": wandb.Image(str(path)) for path in report.pictures})
-    run.summary.update(dict(report.figures))
-    run.finish()
+    about = report.job_type, report.study, report.name, report.settings
+    with _record(logger, *about, folder) as run:
+        base = str(run.url).rsplit("/", 1)[0] if logger.mode == "online" else "runs"
+        columns: list[str | int] = [*report.rows[0], "runs"]
+        rows = [
+            [*row.values(), ", ".join(_link(base, each) for each in subjects)]
+            for row, subjects in zip(report.rows, report.subjects, strict=True)
+        ]
+        run.log({"results": wandb.Table(columns=columns, data=rows)})
+        run.log({f"pictures/{path.stem}": wandb.Image(str(path)) for path in report.pictures})
+        run.summary.update(dict(report.figures))
 
 
 def send_page(
@@ -74,29 +76,30 @@ def send_page(
     """
     import wandb
 
-    run = _started(logger, "report", study, "report", {}, folder)
-    if rows:
-        columns: list[str | int] = list(rows[0])
-        table = wandb.Table(columns=columns, data=[[str(v) for v in row.values()] for row in rows])
-        run.log({"verdicts": table})
-    artifact = wandb.Artifact(f"{study}-report", type="report")
-    artifact.add_file(str(page))
-    run.log_artifact(artifact)
-    run.finish()
+    with _record(logger, "report", study, "report", {}, folder) as run:
+        if rows:
+            columns: list[str | int] = list(rows[0])
+            data = [[str(v) for v in row.values()] for row in rows]
+            run.log({"verdicts": wandb.Table(columns=columns, data=data)})
+        artifact = wandb.Artifact(f"{study}-report", type="report")
+        artifact.add_file(str(page))
+        run.log_artifact(artifact)
 
 
-def _started(
+@contextmanager
+def _record(
     logger: LoggerConfig,
     job_type: str,
     study: str,
     name: str,
     settings: Mapping[str, Any],
     folder: Path,
-) -> wandb.Run:
+) -> Iterator[wandb.Run]:
+    """Yield a record, and end it whatever happens."""
     import wandb
 
     try:
-        return wandb.init(
+        run = wandb.init(
             project=logger.project,
             entity=logger.entity,
             mode=logger.mode,  # type: ignore[arg-type]
@@ -111,6 +114,12 @@ def _started(
     except (wandb.errors.Error, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SymscapeError(f"logger=wandb: {reason} Or take logger.mode=offline.") from error
+    try:
+        yield run
+    except BaseException:
+        end_record(run, 1)
+        raise
+    end_record(run)
 
 
 def _link(base: str, reference: Reference) -> str:

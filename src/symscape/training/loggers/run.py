@@ -12,6 +12,7 @@ from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError
 from symscape.runs.identity import kind
 from symscape.runs.manifest import Manifest
+from symscape.training.loggers.ending import end_record
 
 Loggers = list[Logger]
 
@@ -111,4 +112,4 @@ def _finish_wandb(
         artifact = wandb.Artifact(f"{run.id}-weights", type="weights")
         artifact.add_file(str(weights))
         run.log_artifact(artifact)
-    run.finish(exit_code=1 if failed else 0)
+    end_record(run, 1 if failed else 0)
