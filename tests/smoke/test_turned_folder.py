@@ -1,15 +1,24 @@
 """The study of networks trained on upright images of a folder and tested on turned ones."""
 
+import csv
+import runpy
+import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from symscape.config.network.lie import GroupConfig, KernelConfig
+from symscape.config.network.model import ModelConfig
 from symscape.config.train import TrainConfig
 from symscape.door import typed
+from symscape.jobs.train.job import train
 from symscape.models.sizing import with_width
+from symscape.runs.find import read_figures
 from symscape.runs.identity import kind
 from tests.data.folder.image_trees import make_tree
-from tests.smoke.door import call
+from tests.jobs.tiny import tiny
+from tests.smoke.door import ROOT, call
 from tests.smoke.test_doors import jobs_of
 
 KINDS = ["none-pixels", "rot90", "se2-gseparable", "se2-nonseparable", "se2-separable"]
@@ -28,6 +37,43 @@ def test_it_is_five_kinds_of_equal_size_with_three_seeds():
         if job.seed == 0:
             _, count, wanted = with_width(job, colour)
             assert abs(count / wanted - 1) < 0.05
+
+
+def test_a_script_tells_kinds_apart_by_what_they_make_of_turned_images(
+    tmp_path, monkeypatch, capsys, no_pictures
+):
+    make_tree(tmp_path / "images", train=12, test=6, size=(18, 18))
+    data = {"name": "folder_rot", "root": str(tmp_path / "images"), "augment": False}
+    epochs = {"max_epochs": 1, "limit_train_batches": 1}
+    plain = tiny(tmp_path, data=data | {"batch_size": 8}, trainer=epochs)
+    turning = replace(
+        plain,
+        model=ModelConfig("ckgcnn", width=2, kernel_size=3),
+        symmetry=replace(plain.symmetry, name="vanilla"),
+        group=GroupConfig("se2", rotations=4),
+        kernel=KernelConfig("nonseparable", hidden=4),
+    )
+    for seed in (0, 1):
+        folder = train(replace(turning, seed=seed)).folder
+    rot90 = train(plain).folder
+    script = str(ROOT / "docs" / "studies" / "turned.py")
+    monkeypatch.setattr(sys, "argv", [script, "--study", "tests", "--root", str(tmp_path)])
+    runpy.run_path(script, run_name="__main__")
+    assert "| resnet20 rot90 " in capsys.readouterr().out
+    with (tmp_path / "tests" / "turned.csv").open() as file:
+        found = {(r["kind"].split()[1], r["measure"]): r for r in csv.DictReader(file)}
+    of_group = {measure: row for (kind, measure), row in found.items() if kind != "rot90"}
+    assert of_group["upright"]["mean"] == of_group["by 90"]["mean"]
+    assert {row["n"] for row in of_group.values()} == {"2"}
+    assert float(of_group["error"]["mean"]) < 1e-5
+    assert 0 < float(of_group["pair share before"]["mean"]) <= 1
+    figures, mine = read_figures(rot90), {m: r for (k, m), r in found.items() if k == "rot90"}
+    assert float(mine["test"]["mean"]) == figures["test/accuracy"]
+    assert "error" not in mine and "stacked share after" not in mine
+    monkeypatch.setattr(sys, "argv", [script, "--study", "tests", "--root", str(tmp_path)])
+    (folder / "equivariance.csv").unlink()
+    with pytest.raises(SystemExit, match=r"^error: .*seed=1/equivariance.csv: no such file$"):
+        runpy.run_path(script, run_name="__main__")
 
 
 @pytest.mark.slow
