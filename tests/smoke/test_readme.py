@@ -32,7 +32,8 @@ def commands(page: Path) -> list[str]:
 
 
 COMMANDS = sorted({command for page in PAGES for command in commands(page)})
-DOORS = [c for c in COMMANDS if "--help" not in c and "bench" not in c and ELLIPSIS not in c]
+SCRIPTS = [c for c in COMMANDS if "bench" in c or "docs/studies/" in c]
+DOORS = [c for c in COMMANDS if "--help" not in c and c not in SCRIPTS and ELLIPSIS not in c]
 
 
 @pytest.mark.parametrize("line", DOORS)
@@ -47,8 +48,8 @@ def test_commands_compose(line):
         compose(door.removesuffix(".py"), overrides=overrides)
 
 
-def test_benchmarks_are_there():
-    scripts = [shlex.split(c)[1] for c in COMMANDS if "bench" in c]
+def test_benchmarks_and_studies_are_there():
+    scripts = [shlex.split(c)[1] for c in SCRIPTS]
     assert scripts and all((ROOT / s).exists() for s in scripts)
 
 
