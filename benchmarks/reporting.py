@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from synthetic import write_pairs, write_runs, write_sharpness, write_trajectories
 
@@ -62,7 +63,7 @@ def _seconds(root: Path, study: str) -> float:
 
 
 def _first_paint(page: Path) -> str:
-    """Return the times of the first paint and of the first picture, in a phrase."""
+    """Return the times of the first paint, of the first picture and of the last, in a phrase."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and driver):
         return "no chromium with chromedriver: not opened"
@@ -71,23 +72,30 @@ def _first_paint(page: Path) -> str:
 
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
+    options.page_load_strategy = "eager"  # The page counts as loaded when all pictures are drawn.
     for flag in ("--headless=new", "--no-sandbox", "--disable-gpu"):
         options.add_argument(flag)
     browser = webdriver.Chrome(options, Service(driver))
     try:
         browser.get(page.as_uri())
-        paints = "return performance.getEntriesByType('paint').map(p => p.startTime)"
-        first = min(browser.execute_script(paints))
-        browser.execute_script("document.querySelector('.chart').scrollIntoView()")
-        drawn = "return document.querySelector('.chart .main-svg') && performance.now()"
-        end = time.monotonic() + PATIENCE
-        while not (ready := browser.execute_script(drawn)):
-            if time.monotonic() > end:
-                return f"first paint after {first / 1000:.2f} s, no picture after {PATIENCE} s"
-            time.sleep(0.02)
-        return f"first paint after {first / 1000:.2f} s, a picture after {ready / 1000:.2f} s"
+        moments = {
+            "first paint": "performance.getEntriesByType('paint')[0]?.startTime",
+            "a picture": "document.querySelector('.chart .main-svg') && performance.now()",
+            "all pictures": "document.documentElement.dataset.drawn && performance.now()",
+        }
+        return ", ".join(f"{name} {_when(browser, said)}" for name, said in moments.items())
     finally:
         browser.quit()
+
+
+def _when(browser: Any, moment: str) -> str:
+    """Return when an expression was first true, in a phrase."""
+    end = time.monotonic() + PATIENCE
+    while not (found := browser.execute_script(f"return {moment}")):
+        if time.monotonic() > end:
+            return f"not within {PATIENCE} s"
+        time.sleep(0.02)
+    return f"after {found / 1000:.2f} s"
 
 
 if __name__ == "__main__":

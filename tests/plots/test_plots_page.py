@@ -126,6 +126,19 @@ def test_names_are_escaped_and_missing_parts_stand_at_the_end():
     assert text.index("python sharpness.py") > text.index("python a.py")
 
 
+def test_a_command_is_said_once_a_section():
+    """With several of them, each file says which."""
+    sources = [Source("a.csv", "python a.py"), Source("b.csv", "python a.py")]
+    tables = [Table(source.file, ["x"], [], source) for source in sources]
+    one = render(Page("", [], [], [Section("s", "S", tables=tables)], []))
+    assert one.count("<code>python a.py</code>") == 1 and "command 1" not in one
+    tables.append(Table("c", ["x"], [], Source("c.csv", "python c.py")))
+    two = render(Page("", [], [], [Section("s", "S", tables=tables)], []))
+    assert two.count("<code>python a.py</code>") == two.count("<code>python c.py</code>") == 1
+    assert two.count(">command 1</a>") == 2 and two.count(">command 2</a>") == 1
+    assert 'id="s-2"' in two and 'href="#s-2"' in two
+
+
 def test_of_symmetry_the_last_epoch_is_read_alone(tmp_path):
     head = "epoch,layer,depth,kind,group,value,null_low,null_mean,null_high"
     rows = [f"{e},l{d},{d},layer,total,{e + d},,," for e in (0, 9, 10) for d in (0, 1)]

@@ -1,7 +1,7 @@
 """The page of a report in a real browser: Chromium, from disk, without a network."""
 
-import base64
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -67,11 +67,10 @@ def until(done, seconds=60.0):
 
 
 def draw_all(browser):
-    """Scroll to every picture, until it is drawn."""
+    """Return every picture when all are drawn, which takes no scrolling."""
+    until(lambda: browser.execute_script("return document.documentElement.dataset.drawn"))
     charts = browser.find_elements("css selector", ".chart")
-    for chart in charts:
-        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", chart)
-        until(lambda c=chart: browser.execute_script("return !!arguments[0].data", c))
+    assert all(chart.find_elements("css selector", ".main-svg") for chart in charts)
     return charts
 
 
@@ -172,7 +171,41 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser, page):
     assert browser.execute_script("return document.documentElement.scrollWidth") <= NARROW[0]
 
 
-def test_it_prints(browser, page):
+def test_a_program_that_waits_until_it_is_loaded_gets_all_pictures(page):
+    """Printing and screenshots on the command line wait for the same moment."""
+    flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom")
+    command = [CHROMIUM, *flags, page.as_uri()]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    charts = made.stdout.split('<div class="chart')[1:]
+    assert len(charts) >= 10 and all('class="main-svg"' in chart for chart in charts)
+    assert "<iframe" not in made.stdout
+
+
+def test_paper_has_every_picture_as_wide_as_its_column(browser, page):
+    """Asked to print before anything is drawn out of sight, and on a narrow page."""
     opened(browser, page)
-    sheet = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
-    assert len(base64.b64decode(sheet["data"])) > 20_000
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    screen = {"width": 700, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    widths = (
+        "return [...document.querySelectorAll('.chart')].map(c =>"
+        "[c.clientWidth, c.querySelector('.main-svg').getBoundingClientRect().width])"
+    )
+    found = browser.execute_script(widths)
+    assert len(found) >= 10 and all(own == pytest.approx(drawn, abs=1) for own, drawn in found)
+    browser.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert not browser.find_elements("css selector", ".chart .main-svg[viewBox]")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_tools_of_a_picture_show_where_the_pointer_is(browser, page):
+    from selenium.webdriver import ActionChains
+
+    opened(browser, page)
+    first, second = draw_all(browser)[:2]
+    tools = [chart.find_element("css selector", ".modebar") for chart in (first, second)]
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", first)
+    ActionChains(browser).move_to_element(first.find_element("css selector", ".nsewdrag")).perform()
+    until(lambda: tools[0].value_of_css_property("opacity") == "1")
+    assert tools[1].value_of_css_property("opacity") == "0"

@@ -23,7 +23,7 @@ for (const button of document.querySelectorAll("th button")) {
   });
 }
 
-// Pictures: plotly draws them, each when it comes near the window. What follows tells it what to.
+// Pictures: plotly draws them, those near the window first. What follows tells it what to.
 let figures;
 const charts = [...document.querySelectorAll(".chart")];
 const drawn = new Set();
@@ -115,8 +115,13 @@ addEventListener("beforeprint", () => {
   root.dataset.theme = "light";
   if (window.Plotly) charts.forEach(draw);
   repaint();
+  // So that the style for paper can scale them.
+  for (const svg of document.querySelectorAll(".main-svg")) {
+    svg.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${svg.getAttribute("height")}`);
+  }
 });
 addEventListener("afterprint", () => {
+  for (const svg of document.querySelectorAll(".main-svg")) svg.removeAttribute("viewBox");
   if (chosen === undefined) delete root.dataset.theme;
   else root.dataset.theme = chosen;
   repaint();
@@ -125,6 +130,18 @@ addEventListener("afterprint", () => {
 async function unpacked(id) {
   const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
   return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+// Programs that print a page, or take a picture of it, wait until it is loaded: it is not while a
+// document within it is open.
+function unfinished() {
+  const frame = document.body.appendChild(document.createElement("iframe"));
+  frame.hidden = true;
+  frame.contentDocument.open();
+  return () => {
+    frame.contentDocument.close();
+    frame.remove();
+  };
 }
 
 // After the first paint: unpack plotly's script and the figures, then draw.
@@ -139,6 +156,21 @@ async function start() {
   );
   charts.forEach((chart) => near.observe(chart));
   root.dataset.ready = "yes";
+  await drawRest();
 }
-if (charts.length) requestAnimationFrame(() => setTimeout(start));
-else root.dataset.ready = "yes";
+
+// The others follow, one at a time, while there is nothing else to do: a picture of the whole page
+// has them all.
+async function drawRest() {
+  const idle = window.requestIdleCallback ?? setTimeout;
+  for (const chart of charts) {
+    if (drawn.has(chart)) continue;
+    await new Promise((go) => idle(go));
+    await draw(chart);
+  }
+  root.dataset.drawn = "all";
+}
+if (charts.length) {
+  const finish = unfinished();
+  requestAnimationFrame(() => setTimeout(() => start().finally(finish)));
+} else root.dataset.ready = "yes";

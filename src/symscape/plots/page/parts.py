@@ -66,6 +66,12 @@ class Section:
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
 
+    @property
+    def commands(self) -> list[str]:
+        """The commands that made its numbers, each once."""
+        each = (part.source.command for part in (*self.pictures, *self.tables))
+        return list(dict.fromkeys(filter(None, each)))
+
 
 @dataclass(frozen=True)
 class Missing:
