@@ -69,8 +69,8 @@ class Section:
     @property
     def commands(self) -> list[str]:
         """The commands that made its numbers, each once."""
-        each = (part.source.command for part in (*self.pictures, *self.tables))
-        return list(dict.fromkeys(filter(None, each)))
+        sources = [each.source for each in self.pictures] + [each.source for each in self.tables]
+        return list(dict.fromkeys(source.command for source in sources if source.command))
 
 
 @dataclass(frozen=True)
