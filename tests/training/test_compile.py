@@ -12,6 +12,7 @@ from tests.jobs.tiny import tiny
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_run_has_the_same_names_and_nearly_the_same_figures(tmp_path):
     plain = tiny(tmp_path)

@@ -20,6 +20,7 @@ from tests.jobs import own_networks
 from tests.jobs.tiny import final_hash, stop_in_epoch, tiny
 
 OWN = "tests.jobs.own_networks"
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 def foreign(root, network="small", model=(), **changes):

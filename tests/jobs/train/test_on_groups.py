@@ -23,6 +23,8 @@ from symscape.runs.weights import read_weights
 from tests.jobs.tiny import final_hash, stop_in_epoch, tiny
 from tests.jobs.train.ragged import assert_close
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 def on_group(root, model="ckgresnet", *, sampling="random", data=None, **changes) -> TrainConfig:
     """Dropout is on wherever the network has it."""

@@ -23,6 +23,8 @@ from symscape.runs.weights import content_hash, read_weights
 from symscape.symmetry.groups import ELEMENTS, GROUP_ELEMENTS
 from tests.jobs.tiny import final_hash, tiny
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> tuple[TrainConfig, TrainResult]:
