@@ -55,3 +55,8 @@ def no_pictures(monkeypatch):
     from symscape.plots import run
 
     monkeypatch.setattr(run, "draw_run", lambda folder: [])
+
+
+def pytest_collection_modifyitems(items):
+    """Sweeps come first: begun at the end, what takes minutes would leave one worker alone."""
+    items.sort(key=lambda item: "sweeps" not in item.path.parts)

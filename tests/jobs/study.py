@@ -14,6 +14,7 @@ SMALL = {
     "bn_images": 300,
     "test_images": 100,
     "align_images": 200,
+    "restarts": 1,
     "precision": "float32",
 }
 

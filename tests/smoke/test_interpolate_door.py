@@ -11,7 +11,7 @@ from tests.smoke.door import call
 from tests.smoke.forked import Forked, forked
 
 FEW = ("train_images=200", "bn_images=300", "test_images=100", "align_images=200")
-FEW += ("precision=float32",)
+FEW += ("precision=float32", "restarts=1")
 
 BAD = {
     "": ("study=None", "study=NAME", "a=RUN b=RUN"),

@@ -16,6 +16,7 @@ from tests.jobs.foreign_networks import DIGITS, attentive, convolutional, write_
 from tests.smoke.forked import forked
 
 FEW = {"train_images": 60, "bn_images": 80, "test_images": 30, "align_images": 60, "points": 3}
+FEW |= {"restarts": 1}
 
 
 def planted(root, network, size=32, channels=1):
