@@ -57,7 +57,7 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
-def wait_for(moment: Callable[[], object], seconds: float = 120) -> None:
+def wait_for(moment: Callable[[], object], seconds: float = 300) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds
     while not moment():
