@@ -1,6 +1,7 @@
 import pytest
 import torch
 from pytest import approx
+from torch import nn
 
 from symscape.config.groups import SymmetryConfig
 from symscape.config.network.model import ModelConfig
@@ -16,8 +17,10 @@ from symscape.curvature.subspaces import (
 )
 from symscape.landscape.batchnorm import reset_statistics
 from symscape.layers.bases import kernel_bases
+from symscape.layers.conversion import symmetric_network
 from symscape.layers.effective import effective_network
 from symscape.models.build import build_network, free_parameters
+from symscape.symmetry.groups import Symmetry
 from tests.curvature.matrices import LIKE
 from tests.landscape.nets import Fixed, images
 
@@ -81,9 +84,13 @@ def matrix(space):
 
 def test_traces_add_up_and_eigenvalues_interlace():
     """tr H = tr P H P + tr (I - P) H (I - P); lambda_1(own) <= lambda_1(ambient)."""
-    config = ModelConfig(name="resnet20", width=1)
-    rules = SymmetryConfig("rot90")
-    net = build_network(config, rules, in_channels=1, classes=5, seed=0).double().eval()
+    torch.manual_seed(0)
+    layers = (
+        *(nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU()),
+        *(nn.Conv2d(4, 6, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5)),
+    )  # Few parameters: the dense matrix takes a product for each.
+    net = symmetric_network(nn.Sequential(*layers), Symmetry("rot90")).double().eval()
     reset_statistics(net, [(images(20)[:, :1], labels())])
     plain, own = effective_network(net), kernel_bases(net)
     hessian = Hessian(plain, images(20)[:, :1], labels())
