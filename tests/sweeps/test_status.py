@@ -1,11 +1,12 @@
 """What a sweep says of itself while it runs; times are made up."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from symscape.sweeps.job import Job, Outcome
-from symscape.sweeps.pace import Pace, remaining
+from symscape.sweeps.pace import Pace, Span, at_once, remaining
 from symscape.sweeps.plan import Plan
 from symscape.sweeps.status import Status
 
@@ -104,10 +105,45 @@ def test_a_resumed_run_counts_from_where_it_began(tmp_path):
 def test_jobs_without_epochs_take_as_long_as_those_that_are_done(elapsed):
     """Analyses, or a sweep that nobody watches on a terminal."""
     paces = [Pace(seconds=10), Pace(seconds=20), Pace(), Pace()]
-    assert remaining(paces[2:], paces[2:], 0) is None
+    assert remaining(paces[2:], paces[2:], 0, 1) is None
     paces[2].see(50, 0)
-    assert remaining(paces, paces[2:], 50 + elapsed) == max(0, 15 - elapsed) + 15
+    assert remaining(paces, paces[2:], 50 + elapsed, 1) == max(0, 15 - elapsed) + 15
 
 
 def test_nothing_is_left_of_nothing():
-    assert remaining([Pace(seconds=10)], [], 0) is None
+    assert remaining([Pace(seconds=10)], [], 0, 1) is None
+
+
+def logged(sweep: Sweep, number: int, began: float) -> None:
+    """Let a job begin, as the first line of its log says."""
+    stamp = datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds")
+    sweep.jobs[number].log.write_text(f"{stamp} seed={number}: here, process 1\n")
+
+
+def test_two_at_a_time_halve_the_time_that_is_left_also_between_two_jobs(tmp_path):
+    """Nobody looked before the first two had ended, and the places of both are still empty."""
+    sweep = Sweep(tmp_path, 55)
+    for number in (0, 1):
+        logged(sweep, number, 1000)
+        sweep.end(number, 130)
+    assert left(sweep.at(1130)) == "0:57:25"  # 53 jobs of 130 s, two at once.
+    # One place is taken again; the other one's job has begun already, ten seconds later.
+    logged(sweep, 2, 1130)
+    assert left(sweep.at(1135)) == "0:58:27"  # 53 x 130 s less 5, 265 s spent in 135.
+    logged(sweep, 3, 1140)
+    assert left(sweep.at(1140)) == "0:57:20"
+
+
+def test_one_after_the_other_never_counts_as_two(tmp_path):
+    sweep = Sweep(tmp_path, 4)
+    for number, began in ((0, 1000), (1, 1010)):
+        logged(sweep, number, began)
+        sweep.end(number, 10)
+        assert left(sweep.at(began + 10)) == f"0:00:{30 - 10 * number}"
+
+
+def test_failed_jobs_took_a_place_too():
+    ended = [Span(0, 10), Span(0, 4), Span(4, 6)]
+    assert at_once(ended, []) == 2
+    assert at_once([], []) == at_once([], [Span(5, 0)]) == 1
+    assert at_once(ended, [Span(10, 0)] * 3) == 3

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from symscape.errors import SymscapeError
@@ -33,6 +34,14 @@ class Job:
     """The folder of the run, for a training."""
     epochs: int = 0
     """Rows that its metrics.csv will have."""
+
+    def began(self) -> float | None:
+        """Return when it started, in seconds since 1970, by the first word of its log."""
+        try:
+            with self.log.open(encoding="utf-8") as file:
+                return datetime.fromisoformat(file.readline().partition(" ")[0]).timestamp()
+        except (OSError, ValueError):  # Not there, or its first line is being written.
+            return None
 
     def fraction(self) -> float:
         """Return the share of a training that is done, by its table of metrics."""

@@ -19,9 +19,10 @@ class Pace:
     seconds: float | None = None
     """What the whole job took, once it has ended."""
 
-    def see(self, now: float, share: float) -> None:
+    def see(self, now: float, share: float, began: float | None = None) -> None:
         """Note how far the running job is; between two epochs nothing is new."""
-        self.began = now if self.began is None else self.began
+        if self.began is None:
+            self.began = now if began is None else began
         if share > (self.last[1] if self.last else self.initial):
             self.first, self.last = self.first or (now, share), (now, share)
 
@@ -38,17 +39,44 @@ class Pace:
         return self.last[0] - self.first[0], self.last[1] - self.first[1]
 
 
-def remaining(paces: Sequence[Pace], unfinished: Sequence[Pace], now: float) -> float | None:
+@dataclass(frozen=True)
+class Span:
+    """When a job ran; one that still does has no end yet."""
+
+    began: float
+    seconds: float
+
+
+def at_once(ended: Sequence[Span], running: Sequence[Span]) -> float:
+    """Return how many jobs run at once: as many as do now, or as did on average until now.
+
+    Right after one has ended, its place is still empty.
+
+    Args:
+        ended: the jobs that ended.
+        running: those that run, with their seconds until now.
+    """
+    every = [*ended, *running]
+    begin = min((span.began for span in every), default=0.0)
+    elapsed = max((span.began + span.seconds for span in every), default=0.0) - begin
+    spent = sum(span.seconds for span in every)
+    return max(1.0, len(running), spent / elapsed if elapsed > 0 else 0.0)
+
+
+def remaining(
+    paces: Sequence[Pace], unfinished: Sequence[Pace], now: float, places: float
+) -> float | None:
     """Return the seconds until all jobs are done, or None if nothing tells or none are left.
 
     A share takes what it took in all jobs since each first showed progress; a job that has not, the
     start and end of those that are done on top. Without such progress (analyses, runs of one epoch)
-    the mean of the jobs that are done counts. As many jobs as run now run at once.
+    the mean of the jobs that are done counts.
 
     Args:
         paces: all jobs.
         unfinished: those that run or wait.
         now: time by the clock of the paces.
+        places: jobs that run at once.
     """
     ends = [p for p in paces if p.seconds is not None]
     slowness = _slowness(paces) or _slowness_of_whole(ends)
@@ -57,8 +85,7 @@ def remaining(paces: Sequence[Pace], unfinished: Sequence[Pace], now: float) -> 
     extras = [(p.seconds or 0.0) - (1 - p.initial) * slowness for p in ends]
     extra = max(0.0, sum(extras) / len(extras)) if extras else 0.0
     rests = [_rest(pace, slowness, extra, now) for pace in unfinished]
-    at_once = sum(pace.began is not None for pace in unfinished)
-    return max([sum(rests) / max(1, at_once), *rests])
+    return max([sum(rests) / places, *rests])
 
 
 def _slowness(paces: Sequence[Pace]) -> float | None:

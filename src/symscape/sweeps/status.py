@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from symscape.sweeps.job import Job
-from symscape.sweeps.pace import Pace, remaining
+from symscape.sweeps.pace import Pace, Span, at_once, remaining
 from symscape.sweeps.plan import Plan
 
 STATES = ("done", "skipped", "elsewhere", "running", "failed", "waiting")
@@ -24,11 +24,12 @@ class Status:
 
     Args:
         planned: what is to do; who runs the jobs adds their outcomes.
-        clock: gives seconds.
+        clock: gives seconds since 1970, as the logs of the jobs do.
     """
 
-    def __init__(self, planned: Plan, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, planned: Plan, clock: Callable[[], float] = time.time) -> None:
         self.planned, self.clock = planned, clock
+        self.ended: dict[int, Span] = {}
         self.paces = {job.number: Pace(job.fraction()) for job in planned.jobs}
 
     @property
@@ -54,12 +55,23 @@ class Status:
     def _left(self, running: Sequence[Job], unfinished: Sequence[Job]) -> float | None:
         now = self.clock()
         for job in running:
-            self.paces[job.number].see(now, job.fraction())
-        for number, outcome in list(self.planned.outcomes.items()):
-            if outcome.state == "done":
-                self.paces[number].seconds = outcome.seconds
+            self.paces[job.number].see(now, job.fraction(), job.began())
+        for job in self.planned.jobs:
+            self._note_end(job, now)
+        begins = [began for job in running if (began := self.paces[job.number].began) is not None]
+        places = at_once(list(self.ended.values()), [Span(b, max(0.0, now - b)) for b in begins])
         paces = list(self.paces.values())
-        return remaining(paces, [self.paces[job.number] for job in unfinished], now)
+        return remaining(paces, [self.paces[job.number] for job in unfinished], now, places)
+
+    def _note_end(self, job: Job, now: float) -> None:
+        outcome = self.planned.outcomes.get(job.number)
+        if outcome is None or job.number in self.ended:
+            return
+        began = job.began()
+        took = outcome.seconds
+        self.ended[job.number] = Span(now - took if began is None else began, took)
+        if outcome.state == "done":
+            self.paces[job.number].seconds = took
 
 
 def clock(seconds: float) -> str:
