@@ -125,7 +125,9 @@ class InterpolateConfig(AnalysisConfig):
         needed = 1 if self.along == "trajectory" else 2
         if self.study is None and needed == 2 and len(runs) == 1:
             given, other = ("a", "b") if self.a else ("b", "a")
-            raise ConfigError(other, None, f"{given}=RUN needs {other}=RUN: a barrier is of two")
+            raise ConfigError(
+                other, "", f"missing; {given}=RUN needs {other}=RUN: a barrier is of two"
+            )
         if len(runs) != (needed if self.study is None else 0):
             names = "a=RUN" if needed == 1 else "a=RUN b=RUN"
             raise ConfigError("study", self.study, f"give either study=NAME or {names}")
@@ -137,9 +139,8 @@ class InterpolateConfig(AnalysisConfig):
             raise SymscapeError(f"{said}: give one of study=NAME, a=RUN b=RUN, network=NAME")
         for key, other in (("a", "b"), ("b", "a")):
             if getattr(self, key) is None:
-                raise ConfigError(
-                    key, None, f"network=NAME needs two files: {other}=FILE {key}=FILE"
-                )
+                said = f"missing; network=NAME needs two files: {other}=FILE {key}=FILE"
+                raise ConfigError(key, "", said)
         if self.a == self.b:
             raise ConfigError("a", f"b={self.a}", "a network has no barrier to itself")
         if self.along == "trajectory":

@@ -31,6 +31,13 @@ class _ConsoleHandler(logging.Handler):
             console.print(self.format(record), markup=False)
 
 
+def percent(share: float) -> str:
+    """Return a share with a decimal; a small one to its first digit, so that it is no zero."""
+    if not 0 < share < 0.0005:
+        return f"{share:.1%}"
+    return f"{share:.{-math.floor(math.log10(100 * share))}%}" if share >= 1e-5 else "<0.001%"
+
+
 def start_logging() -> None:
     """Send the project's log lines to the console, once a process."""
     if not any(isinstance(handler, _ConsoleHandler) for handler in log.handlers):

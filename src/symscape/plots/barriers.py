@@ -25,7 +25,7 @@ SEQUENTIAL = colormaps["cividis"]
 
 
 def draw_barriers(folder: Path) -> list[Path]:
-    """Draw the curves (loss, accuracy) and the matrix of one folder of settings.
+    """Draw the curves (loss, accuracy) of one folder of settings, and the matrix of several cells.
 
     Reads `curves.csv` there and `summary.csv` beside it.
 
@@ -39,7 +39,7 @@ def draw_barriers(folder: Path) -> list[Path]:
     about = f"align={align}, bn={bn}"
     pictures = folder / "pictures"
     figures = {
-        "matrix": matrix(means, f"Barrier (chord, loss in nats), {about}"),
+        **_matrices(means, f"Barrier (chord, loss in nats), {about}"),
         "loss": curves(points, "loss", f"Loss between two networks, {about}"),
         "accuracy": curves(points, "error", f"Accuracy between two networks, {about}"),
     }
@@ -47,7 +47,7 @@ def draw_barriers(folder: Path) -> list[Path]:
 
 
 def draw_paths(folder: Path) -> list[Path]:
-    """Draw the curves (loss, accuracy) and the matrix of one folder of settings.
+    """Draw the curves (loss, accuracy) of one folder of settings, and the matrix of several cells.
 
     Reads `paths.csv` and `summary.csv` there. The matrix has a panel for the line beside each of
     the path's, on one colour scale.
@@ -64,7 +64,7 @@ def draw_paths(folder: Path) -> list[Path]:
     lines = read_means(folder / "summary.csv", "line_mean")
     both = [*means, *(replace(m, split=f"{m.split}, line") for m in lines)]
     figures = {
-        "matrix": matrix(both, f"Barrier (chord, loss in nats), {about}"),
+        **_matrices(both, f"Barrier (chord, loss in nats), {about}"),
         "loss": curves(
             bent, "loss", f"Loss between two networks, {about}; dashed: on the line", straight
         ),
@@ -74,6 +74,11 @@ def draw_paths(folder: Path) -> list[Path]:
     }
     pictures = folder / "pictures"
     return [p for name, figure in figures.items() for p in save(figure, pictures / f"{name}.png")]
+
+
+def _matrices(means: Sequence[MeanBarrier], title: str) -> dict[str, Figure]:
+    """Return the matrix; none of one pair of kinds, of which the curves show all there is."""
+    return {"matrix": matrix(means, title)} if len({(m.a, m.b) for m in means}) > 1 else {}
 
 
 @style()

@@ -34,6 +34,13 @@ def parse_config(text: str) -> TrainConfig:
     return config
 
 
+def yaml_reason(error: Exception) -> str:
+    """Return in one line why a YAML text cannot be read: what is wrong in which line, if known."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return str(error).splitlines()[0]
+
+
 @cache  # Half of the time that reading a config takes: a study has many.
 def _schema() -> DictConfig:
     schema: DictConfig = OmegaConf.structured(TrainConfig)
@@ -58,5 +65,5 @@ def read_config(folder: Path) -> TrainConfig:
         OSError,
         SymscapeError,
     ) as error:
-        reason = str(error).splitlines()[0]
+        reason = yaml_reason(error)
         raise SymscapeError(f"{path}: damaged, or not a run's config ({reason})") from error

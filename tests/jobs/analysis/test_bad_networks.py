@@ -99,9 +99,9 @@ ASKED_OF_ONE = [
 ]
 ASKED_OF_TWO = [
     (OWN | FILES | {"study": "tests"}, "study=tests network=.*: give one of study=NAME, a=RUN"),
-    (OWN | {"a": "a.pth"}, "b=None: network=NAME needs two files: a=FILE b=FILE"),
-    (OWN | {"b": "b.pth"}, "a=None: network=NAME needs two files"),
-    (OWN, "a=None: network=NAME needs two files"),
+    (OWN | {"a": "a.pth"}, "b=: missing; network=NAME needs two files: a=FILE b=FILE"),
+    (OWN | {"b": "b.pth"}, "a=: missing; network=NAME needs two files"),
+    (OWN, "a=: missing; network=NAME needs two files"),
     (OWN | FILES | {"along": "trajectory"}, "along=trajectory: needs study=NAME or a=RUN"),
     (OWN | FILES | {"pairs": "within"}, "pairs=within: needs study=NAME; two files are one pair"),
     (OWN | FILES | {"data": PlaceConfig()}, "data.root=None: .*data.root=PATH or data=NAME"),

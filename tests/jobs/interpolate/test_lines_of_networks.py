@@ -75,7 +75,7 @@ def test_the_line_is_that_of_the_weights_in_the_files(tmp_path, make, bn, capsys
     assert found.alphas == [0.0, 0.5, 1.0] and found.alignment["method"] == "none"
     assert found.a.label.endswith(" a.pth") and found.b.label.endswith(" b.safetensors")
     assert {p.name for p in (folder / "pictures").iterdir()} == {
-        f"{name}.png" for name in ("matrix", "loss", "accuracy")
+        f"{name}.png" for name in ("loss", "accuracy")
     }
     with (folder.parent / "barriers.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -99,6 +99,9 @@ def test_claims_come_from_a_file(runs, tmp_path):
     assert "rot90 is flatter" in made(runs, claims=str(path))
     with pytest.raises(SymscapeError, match=r"claims=\S*none.yaml: cannot be read"):
         made(runs, claims=str(tmp_path / "none.yaml"))
+    path.write_text("claims:\n- name: a\n  groups: [x, y\n")
+    with pytest.raises(SymscapeError, match=r"mine.yaml: cannot be read: line 4: expected ',' or"):
+        made(runs, claims=str(path))
 
 
 def test_the_page_about_reports_shows_a_claim_that_can_be_used():

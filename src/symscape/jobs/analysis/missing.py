@@ -37,11 +37,13 @@ class Task:
     steps: int
     """What the progress bar counts."""
     method: str = ""
+    shown: tuple[Titled, ...] = ()
+    """The subjects in the order in which tables name them, where that is another."""
 
     @property
     def title(self) -> str:
         """The subjects, briefly."""
-        names = " - ".join(subject.title for subject in self.subjects)
+        names = " - ".join(subject.title for subject in self.shown or self.subjects)
         return ", ".join(filter(None, (names, self.method)))
 
 

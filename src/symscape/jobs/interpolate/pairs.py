@@ -17,7 +17,13 @@ from symscape.jobs.analysis.missing import Task
 from symscape.jobs.analysis.progress import Steps
 from symscape.jobs.analysis.subjects import Subject, images_asked
 from symscape.jobs.interpolate.selection import Pair, alike, neighbours_first
-from symscape.jobs.interpolate.tables import barrier_figures, numbers_of, table_of, write_tables
+from symscape.jobs.interpolate.tables import (
+    barrier_figures,
+    in_order,
+    numbers_of,
+    table_of,
+    write_tables,
+)
 from symscape.runs.results import (
     PairResult,
     is_whole,
@@ -65,7 +71,14 @@ class PairAnalysis(Analysis[PairResult]):
         methods = CANDIDATES if config.align == "best" else (config.align,)
         settings = {method: self._settings(method) for method in methods}
         return [
-            Task(pair, self._path(pair, method), settings[method], config.points, method)
+            Task(
+                pair,
+                self._path(pair, method),
+                settings[method],
+                config.points,
+                method,
+                shown=in_order(pair),
+            )
             for pair in neighbours_first(self.pairs)
             for method in methods
         ]

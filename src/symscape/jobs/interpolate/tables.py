@@ -14,6 +14,7 @@ from rich import box
 from rich.table import Table
 
 from symscape.jobs.analysis.labels import labels_of
+from symscape.jobs.analysis.subjects import Subject
 from symscape.jobs.console import shown
 from symscape.landscape.intervals import Interval, pairs_intervals
 from symscape.runs.identity import kind_order
@@ -65,6 +66,11 @@ def cells_of(results: Iterable[PairResult]) -> list[Cell]:
         groups[first.name, second.name].append(result)
     cells = [Cell(kinds[a], kinds[b], members) for (a, b), members in groups.items()]
     return sorted(cells, key=lambda cell: (_order(cell.a), _order(cell.b)))
+
+
+def in_order(pair: Sequence[Subject]) -> tuple[Subject, ...]:
+    """Return the networks of a pair in the order in which the tables name their kinds."""
+    return tuple(sorted(pair, key=lambda subject: _order(subject.reference)))
 
 
 def _order(run: Reference) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ from symscape.jobs.report.tables import least_runs
 from symscape.jobs.report.verdicts import Decision, agreement, decisions_of, headline
 from symscape.jobs.summary.means import summarised
 from symscape.plots.page.render import render
+from symscape.runs.configs import yaml_reason
 from symscape.runs.files import write_text
 from symscape.runs.tables import write_rows
 
@@ -65,8 +66,8 @@ def claims_of(config: ReportConfig) -> list[ClaimConfig]:
     try:
         entries = yaml.safe_load(Path(config.claims).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        said = str(error).splitlines()[0]
-        raise ConfigError("claims", config.claims, f"cannot be read: {said}") from error
+        said = f"cannot be read: {yaml_reason(error)}"
+        raise ConfigError("claims", config.claims, said) from error
     return read_claims(
         entries["claims"] if isinstance(entries, dict) and "claims" in entries else entries
     )

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from symscape.config.summary import SummaryConfig
-from symscape.jobs.console import console
+from symscape.jobs.console import console, percent
 from symscape.jobs.summary.means import Kind, summarised, traits_of, unfinished_lines, varying
 from symscape.landscape.intervals import Interval
 from symscape.runs.find import Run, read_figures
@@ -75,7 +75,7 @@ def _cells(run: Run) -> tuple[str, ...]:
         f"{figures['test/accuracy']:.2%}",
         f"{figures['free_parameters']:,.0f}",
         f"{figures.get('symmetry/layer/total', math.nan):.3f}",
-        *(f"{figures.get(key, math.nan):.1%}" for key in CHANGES.values()),
+        *(percent(figures.get(key, math.nan)) for key in CHANGES.values()),
     )
 
 

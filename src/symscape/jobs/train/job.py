@@ -20,13 +20,18 @@ def train(config: TrainConfig) -> TrainResult:
     """
     start_logging()
     with stoppable():
-        config = settled(config, log.info)
+        notes: list[str] = []
+        config = settled(config, notes.append)
         identity = identify(config, content_key(config.data))
         if (result := finished(config, identity)) is not None:
-            log.info(f"{result.folder} is completed: nothing to do (force=true trains it anew)")
+            done = f"{result.folder} is completed: nothing to do (force=true trains it anew)"
+            for line in (*notes, done):
+                log.info(line)
             return result
         if config.trainer.name == "ddp":
             from symscape.jobs.train.launch import train_on_ranks
 
+            for line in notes:
+                log.info(line)
             return train_on_ranks(config, identity)
-        return train_run(config, identity)
+        return train_run(config, identity, notes=notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from symscape.config.network.model import FOREIGN, ON_GROUPS
 from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError
-from symscape.jobs.console import console, log, logged_to, show_config
+from symscape.jobs.console import console, log, logged_to, percent, show_config
 from symscape.runs.configs import write_config
 from symscape.runs.files import write_text
 from symscape.runs.find import completed_figures, weights_path
@@ -54,13 +54,19 @@ def _alone(setup: Setup) -> Iterator[Place]:
     yield Place()
 
 
-def train_run(config: TrainConfig, identity: Identity, together: Together = _alone) -> TrainResult:
+def train_run(
+    config: TrainConfig,
+    identity: Identity,
+    together: Together = _alone,
+    notes: Sequence[str] = (),
+) -> TrainResult:
     """Do all of a run that writes: in this process, with others or alone.
 
     Args:
         config: of the run.
         identity: which run that is.
         together: called around the training itself.
+        notes: lines to say after the config.
 
     Raises:
         SymscapeError: what a user can mend, in one line.
@@ -73,7 +79,7 @@ def train_run(config: TrainConfig, identity: Identity, together: Together = _alo
         setup = _checked(config, identity, before)
         manifest = _begun(setup, before)
         with logged_to(identity.folder / "train.log"), _ends_noted(identity.folder, manifest):
-            _introduce(setup, resumed=before is not None)
+            _introduce(setup, notes, resumed=before is not None)
             figures = _logged(setup, manifest, together)
             _report(identity.folder, figures)
     return TrainResult(identity.folder, figures, trained=True)
@@ -122,13 +128,13 @@ def _begun(setup: Setup, before: Manifest | None) -> Manifest:
     return manifest
 
 
-def _introduce(setup: Setup, *, resumed: bool) -> None:
+def _introduce(setup: Setup, notes: Sequence[str], *, resumed: bool) -> None:
     identity, hardware = setup.identity, setup.hardware
     show_config(setup.config, f"{identity.name} seed={identity.seed}")
     log.info(f"{'resuming' if resumed else 'training'} in {identity.folder}")
     images = f"{len(setup.data.train):,} training images"
     log.info(f"{images} on {hardware.name}, {hardware.precision}")
-    for line in setup.look.lines if setup.look else ():
+    for line in (*notes, *(setup.look.lines if setup.look else ())):
         log.info(line)
     if setup.config.model.name in ON_GROUPS:
         log.info(setup.config.group.exact())
@@ -195,6 +201,6 @@ def _train_and_test(
 
 def _report(folder: Path, figures: dict[str, float]) -> None:
     change = figures.get("change/rot90")
-    turned = "" if change is None else f", output changes by {change:.1%} under a quarter turn"
+    turned = "" if change is None else f", output changes by {percent(change)} under a quarter turn"
     log.info(f"test accuracy {figures['test/accuracy']:.2%}{turned}")
     log.info(f"pictures in {folder / 'pictures'}")
