@@ -6,7 +6,7 @@ import symscape.early  # noqa: F401
 import hydra
 from omegaconf import DictConfig
 
-from symscape.config.summary import SummaryConfig
+from symscape.config.report import SummaryConfig
 from symscape.door import call_job, register_schemas, run_door
 
 register_schemas()

@@ -22,10 +22,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from symscape.config.audit import AuditConfig
 from symscape.config.interpolate import InterpolateConfig
-from symscape.config.report import ReportConfig
+from symscape.config.report import ReportConfig, SummaryConfig
 from symscape.config.shared import config_keys
 from symscape.config.sharpness import SharpnessConfig
-from symscape.config.summary import SummaryConfig
 from symscape.config.train import TrainConfig
 from symscape.errors import SymscapeError, did_you_mean
 from symscape.stopping import STATUS, end_at_once, handling
@@ -207,7 +206,7 @@ def _unknown_option(group: str, name: str, text: str) -> str:
 
 def _unknown_key(key: str, schema: type) -> str:
     if key.startswith(LAUNCHER):
-        return f"{key.removeprefix(LAUNCHER)}: not a key of this hydra/launcher (basic, ray, slurm)"
+        return f"{key.removeprefix(LAUNCHER)}: not a key of this hydra/launcher"
     keys = list(config_keys(schema))
     parent, _, name = key.rpartition(".")
     siblings = {k.rpartition(".")[2]: k for k in keys if k.rpartition(".")[0] == parent}

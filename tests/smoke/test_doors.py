@@ -16,10 +16,9 @@ from symscape.config.groups import SYMMETRIES
 from symscape.config.interpolate import InterpolateConfig
 from symscape.config.network.lie import KERNELS, LIE_GROUPS
 from symscape.config.network.model import FOREIGN, MODELS
-from symscape.config.report import ReportConfig
+from symscape.config.report import ReportConfig, SummaryConfig
 from symscape.config.shared import LoggerConfig, config_keys
 from symscape.config.sharpness import SharpnessConfig
-from symscape.config.summary import SummaryConfig
 from symscape.config.train import TrainConfig
 from symscape.door import quoted, register_schemas, typed
 from symscape.errors import ConfigError

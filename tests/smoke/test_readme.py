@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -22,7 +23,13 @@ def name(page: Path) -> str:
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    return code(page.read_text(), language)
+
+
+def code(text: str, language: str) -> list[str]:
+    """Return the blocks in a language, those within lists too."""
+    found = re.findall(rf"^ *```{language}\n(.*?)^ *```", text, flags=re.DOTALL | re.MULTILINE)
+    return [dedent(block) for block in found]
 
 
 def commands(page: Path) -> list[str]:

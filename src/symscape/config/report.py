@@ -1,4 +1,4 @@
-"""The config of `report.py`: which study, and the claims to decide, written before looking."""
+"""The configs of `report.py` and `summary.py`: which study, and which claims about it to decide."""
 
 from __future__ import annotations
 
@@ -65,6 +65,17 @@ class ClaimConfig:
 
 
 NEEDED = ("name", "quantity", "definition", "groups")
+
+
+@dataclass
+class SummaryConfig:
+    """Which study to show."""
+
+    study: str = "default"
+    root: str = "multirun"
+
+    def __post_init__(self) -> None:
+        check_study(self.study)
 
 
 @dataclass

@@ -83,19 +83,23 @@ def _show_analyses(wishes: Sequence[Wish], planned: Plan) -> None:
     """Show the tables of the analyses, once for all shards: those of the jobs are in their logs."""
     done = [n for n, outcome in sorted(planned.outcomes.items()) if outcome.state == "done"]
     configs = [wishes[number].config for number in done]
-    analyses = [config for config in configs if isinstance(config, AnalysisConfig)]
-    if not analyses:
+    asked = [config for config in configs if isinstance(config, AnalysisConfig)]
+    if not asked:
         return
+    jobs = analyses()
+    # The jobs have sent to a dashboard what there was to send.
+    alone = [replace(c, shard=None, shards=None, logger=LoggerConfig()) for c in asked]
+    for config in {repr(config): config for config in alone}.values():
+        jobs[type(config)](config, show_only=True)
+
+
+def analyses() -> dict[type[AnalysisConfig], Callable[..., None]]:
+    """Return the job of every analysis, by its config."""
     from symscape.jobs.audit.job import audit
     from symscape.jobs.interpolate.job import interpolate
     from symscape.jobs.sharpness.job import sharpness
 
-    jobs: dict[type[AnalysisConfig], Callable[..., None]]
-    jobs = {InterpolateConfig: interpolate, SharpnessConfig: sharpness, AuditConfig: audit}
-    # The jobs have sent to a dashboard what there was to send.
-    alone = [replace(c, shard=None, shards=None, logger=LoggerConfig()) for c in analyses]
-    for config in {repr(config): config for config in alone}.values():
-        jobs[type(config)](config, show_only=True)
+    return {InterpolateConfig: interpolate, SharpnessConfig: sharpness, AuditConfig: audit}
 
 
 def _failed(planned: Plan) -> list[int]:

@@ -8,8 +8,8 @@ from pytest import approx
 from symscape.config.analysis import FilterConfig
 from symscape.config.audit import AuditConfig
 from symscape.config.network.lie import GroupConfig, KernelConfig
+from symscape.config.report import SummaryConfig
 from symscape.config.sharpness import SharpnessConfig
-from symscape.config.summary import SummaryConfig
 from symscape.errors import SymscapeError
 from symscape.jobs.audit.job import audit
 from symscape.jobs.interpolate.job import interpolate

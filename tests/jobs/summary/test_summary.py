@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pytest import approx
 
-from symscape.config.summary import SummaryConfig
+from symscape.config.report import SummaryConfig
 from symscape.jobs.analysis.listing import writing_tables
 from symscape.jobs.summary.job import summarise
 from symscape.jobs.summary.means import kinds_of, number, write_summary

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from symscape.config.summary import SummaryConfig
+from symscape.config.report import SummaryConfig
 from symscape.jobs.console import console, percent
 from symscape.jobs.summary.means import Kind, summarised, traits_of, unfinished_lines, varying
 from symscape.landscape.intervals import Interval
