@@ -30,6 +30,7 @@ from symscape.runs.results import (
     TrajectoryResult,
     jsonable,
     result_path,
+    settings_hash,
     write_result,
 )
 from symscape.runs.subjects import refer
@@ -116,12 +117,19 @@ def _symmetry(generator: np.random.Generator, epochs: int) -> list[Row]:
 
 
 def write_pairs(
-    place: Path, runs: Sequence[Run], height: Callable[[Run, Run], float], align: str = "none"
+    place: Path,
+    runs: Sequence[Run],
+    height: Callable[[Run, Run], float],
+    align: str = "none",
+    at: str = "final",
 ) -> Path:
     """Write a barrier of a height between every two runs, and the tables; return their folder."""
     config = InterpolateConfig(study=place.name, align=align)
     alphas = np.linspace(0, 1, config.points).tolist()
-    folder = place / "interpolate" / f"{align}-reset-00000000"
+    settings = {"align": align, "bn": "reset", "points": config.points, "transform": []}
+    settings |= {"at": at} if at != "final" else {}
+    name = f"{align}-reset-{'00000000' if at == 'final' else settings_hash(settings)}"
+    folder = place / "interpolate" / name
     for a, b in combinations(runs, 2):
         top = height(a, b)
         line = [0.2 + 4 * top * t * (1 - t) for t in alphas]
@@ -134,7 +142,7 @@ def write_pairs(
             barriers={s: {m: barriers(alphas, v) for m, v in e.items()} for s, e in curves.items()},
             precision_check={},
             alignment={"images": {"train": 10_000, "test": 10_000, "statistics": 10_000}},
-            settings={"align": align, "bn": "reset", "points": config.points, "transform": []},
+            settings=settings,
             resolved={"precision": "float32", "device": "cpu"},
             finished="2000-01-01T00:00:00+00:00",
         )

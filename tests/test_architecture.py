@@ -74,6 +74,7 @@ WITHIN = {
     "plots/lie": {"plots/lie", "plots/read", "plots/canvas", "plots/style"},
     "plots/page": {"plots/page", "plots/read", "plots/style"},
     "plots/sharpness": {"plots/sharpness", "plots/read", "plots/style"},
+    "plots/barriers": {"plots/barriers", "plots/read", "plots/style"},
     "plots/audit": {"plots/audit", "plots/read", "plots/canvas", "plots/style"},
     "jobs/analysis": {"jobs/analysis", "jobs/console"},
     "jobs/train": {"jobs/train", "jobs/console"},

@@ -1,13 +1,17 @@
 """The pictures of an interpolation can be read, whatever the number of kinds and splits."""
 
 import json
+from dataclasses import replace
 from itertools import combinations_with_replacement
 
 import pytest
 
 from symscape.errors import SymscapeError
-from symscape.plots.barriers import curves, draw_barriers, matrix
-from symscape.plots.read.barriers import CurvePoint, MeanBarrier
+from symscape.plots.barriers.at_loss import against_loss
+from symscape.plots.barriers.curves import curves
+from symscape.plots.barriers.draw import draw_barriers
+from symscape.plots.barriers.matrix import matrix
+from symscape.plots.read.barriers import CurvePoint, MeanBarrier, by_level
 from symscape.plots.trajectory import draw_trajectories, together, trajectory
 
 KINDS = ["vanilla", "hflip", "vflip", "hvflip", "rot90"]
@@ -124,3 +128,28 @@ def test_damaged_tables_are_named(tmp_path):
     (folder / "x.json").write_text(json.dumps({"run": {}}))
     with pytest.raises(SymscapeError, match=r"x\.json: cannot be read"):
         draw_trajectories([folder / "x.json"], folder)
+
+
+@pytest.mark.parametrize("kinds", [KINDS, KINDS[:1]])
+def test_barriers_at_equal_loss_are_a_panel_for_each_two_kinds(readable, kinds):
+    means = [
+        replace(each, level=level, mean=each.mean * level, low=each.mean * level - 0.05, high=9.0)
+        for each in barriers(kinds)
+        for level in (2.0, 1.0, 0.5)
+    ]
+    figure = against_loss(means, "At equal train loss")
+    texts = readable(figure)
+    assert set(kinds) <= set(texts) and {"train", "test"} <= set(texts)
+    assert len(figure.axes) == len(kinds) * (len(kinds) + 1) // 2
+    for axes in figure.axes:
+        assert axes.xaxis_inverted()
+        assert {tuple(line.get_xdata()) for line in axes.lines} >= {(2.0, 1.0, 0.5)}
+
+
+def test_barriers_are_compared_at_several_losses_where_all_else_is_equal():
+    (one, *_) = barriers(KINDS[:1])
+    asked = [(1.0, "none"), (2.0, "none"), (NAN, "none"), (1.0, "weights"), (NAN, "weights")]
+    means = [replace(one, level=level, others=(align,)) for level, align in asked]
+    ((first, second),) = by_level(means)
+    assert (first.level, second.level) == (2.0, 1.0)
+    assert first.others == second.others == ("none",)

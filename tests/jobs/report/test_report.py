@@ -11,6 +11,7 @@ from symscape.errors import SymscapeError
 from symscape.jobs.report.commands import training_of
 from symscape.jobs.report.groups import Subject, strata_of
 from symscape.jobs.report.job import report
+from symscape.plots.barriers.draw import draw_barriers
 from tests.smoke.door import ROOT, call
 from tests.smoke.forked import forked
 
@@ -91,6 +92,19 @@ def test_barriers_at_another_loss_and_of_curved_paths_say_so(tmp_path):
     (curved.parent / "summary.csv").unlink()
     text = report(ReportConfig("s", str(tmp_path), [claim])).read_text()
     assert "Barriers quadratic, align=none, bn=reset" in text
+
+
+def test_barriers_at_several_losses_are_a_picture(tmp_path):
+    """Of the page, and in the folder of each loss."""
+    runs = write_runs(tmp_path, "s", KINDS, seeds=2, epochs=1)
+    for level in (1.5, 0.5):
+        folder = write_pairs(tmp_path / "s", runs, lambda a, b, h=level: h, at=f"loss:{level}")
+    text = report(ReportConfig("s", str(tmp_path))).read_text()
+    assert text.count("<figcaption>At equal train loss, align=none, bn=reset</figcaption>") == 1
+    for level in ("0.5", "1.5"):
+        assert text.count(f"at=loss:{level}</code>") == 1
+    assert folder / "pictures" / "at_loss.png" in draw_barriers(folder)
+    assert len(list(tmp_path.glob("s/interpolate/*/pictures/at_loss.png"))) == 2
 
 
 def test_claims_come_from_a_file(runs, tmp_path):

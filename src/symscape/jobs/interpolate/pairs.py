@@ -138,7 +138,7 @@ class PairAnalysis(Analysis[PairResult]):
 
     def draw(self, results: Sequence[PairResult]) -> list[Path]:
         """Draw matrix and curves."""
-        from symscape.plots.barriers import draw_barriers
+        from symscape.plots.barriers.draw import draw_barriers
 
         return draw_barriers(self.folder)
 

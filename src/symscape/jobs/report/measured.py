@@ -8,12 +8,18 @@ from pathlib import Path
 
 from symscape.jobs.report.commands import command_of
 from symscape.jobs.report.observations import Study
-from symscape.jobs.report.series import Places, at_equal_loss, ends, initial_to_final
+from symscape.jobs.report.series import (
+    Places,
+    at_equal_loss,
+    barriers_at_loss,
+    ends,
+    initial_to_final,
+)
 from symscape.jobs.report.tables import claims_of_audit, means_table
 from symscape.plots.page.lines import Axes, lines, points
 from symscape.plots.page.matrix import matrix
 from symscape.plots.page.parts import Picture, Section, Source, Table
-from symscape.plots.read.barriers import MeanBarrier, read_curves, read_means
+from symscape.plots.read.barriers import MeanBarrier, by_level, read_curves, read_means
 from symscape.plots.read.sharpness import read_means as read_curvature
 from symscape.runs.results import TrajectoryResult, read_results
 
@@ -52,11 +58,26 @@ def _barriers(study: Study, places: Places) -> Section:
             of = {"settings": settings, "metric": "loss"}
             table = means_table(f"{title}: loss in nats", path, source, keys, of, labels=places)
             tables.append(table)
+    pictures += _barriers_at_loss(study, place / "summary.csv", places)
     text = (
         "How far the loss rises on the straight line between two networks: chord, above the line "
         "between its ends; midmean, above their mean; max, its highest value. Means over pairs."
     )
     return Section("barriers", "Barriers", text, _there(tables), pictures)
+
+
+def _barriers_at_loss(study: Study, path: Path, places: Places) -> Iterator[Picture]:
+    """Yield barriers against the train loss, where they were measured at several."""
+    note = (
+        "Between each run's first kept weights at or below that train loss; n counts pairs. "
+        "Step and learning rate differ between points."
+    )
+    for group in by_level(read_means(path)) if path.exists() else ():
+        source = _source(study, path, path.parent / group[0].settings)
+        align, bn, *_ = group[0].settings.split("-")
+        axes = Axes("train loss of both ends, or less (nats)", "barrier (nats)", down=True)
+        drawn = barriers_at_loss(group, places)
+        yield lines(f"At equal train loss, align={align}, bn={bn}", drawn, axes, source, note=note)
 
 
 def _title(settings: str, command: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from symscape.jobs.summary.means import Kind
 from symscape.landscape.intervals import mean_interval
 from symscape.plots.page.lines import Points, Series
+from symscape.plots.read.barriers import MeanBarrier
 from symscape.plots.read.runs import Measurement, naming, read_final_symmetry, read_metrics
 from symscape.plots.read.sharpness import Mean, Single
 from symscape.runs.find import Run
@@ -133,6 +134,30 @@ def at_equal_loss(path: Path, places: Places) -> Iterator[tuple[str, list[Series
     for measure, own in measures.items():
         kinds = {name: [r for r in own if r["name"] == name] for name in places}
         yield measure, [_at_loss(*places[name], each) for name, each in kinds.items() if each]
+
+
+def barriers_at_loss(means: Sequence[MeanBarrier], places: Places) -> list[Series]:
+    """Return the barrier (chord, train loss) of each two kinds against the train loss of the ends.
+
+    Between two kinds a line has the colour of the second, and its name says the first.
+    """
+    found: dict[tuple[str, str], list[MeanBarrier]] = defaultdict(list)
+    for mean in means:
+        own = {mean.name_a, mean.name_b} <= places.keys()
+        if own and (mean.split, mean.metric, mean.definition) == ("train", "loss", "chord"):
+            found[mean.name_a, mean.name_b].append(mean)
+    return [
+        Series(
+            *places[b],
+            x=[m.level for m in own],
+            mean=[m.mean for m in own],
+            low=[m.low for m in own],
+            high=[m.high for m in own],
+            n=[m.count for m in own],
+            name="" if a == b else f"to {places[a][0]}",
+        )
+        for (a, b), own in found.items()
+    ]
 
 
 def row_name(row: Mapping[str, str]) -> str:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from symscape.plots.read.runs import naming, table
+
+SETTINGS = (
+    *("align", "bn", "points", "transform", "align_images", "restarts"),
+    *("train_images", "test_images", "statistics_images", "precision"),
+)
+"""Columns of summary.csv that say how barriers were measured; `at` says where."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,10 @@ class MeanBarrier:
     """nan: one pair has no interval."""
     name_a: str = ""
     name_b: str = ""
+    level: float = math.nan
+    """Train loss at or below which both ends are; nan: the ends of training."""
+    others: tuple[str, ...] = ()
+    """All other settings."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,25 @@ def _mean(cells: dict[str, str], column: str) -> MeanBarrier:
         high=float(cells.get("high") or "nan"),
         name_a=cells.get("name_a", ""),
         name_b=cells.get("name_b", ""),
+        level=float(cells.get("at", "").partition("loss:")[2] or "nan"),
+        others=tuple(cells.get(key, "") for key in SETTINGS),
     )
+
+
+def by_level(means: Sequence[MeanBarrier]) -> list[list[MeanBarrier]]:
+    """Return barriers at several train losses, those of otherwise equal settings together.
+
+    The highest loss comes first. What is known at one loss alone, or at the ends, is left out.
+    """
+    groups: dict[tuple[str, ...], list[MeanBarrier]] = {}
+    for mean in means:
+        if math.isfinite(mean.level):
+            groups.setdefault(mean.others, []).append(mean)
+    return [
+        sorted(group, key=lambda mean: -mean.level)
+        for group in groups.values()
+        if len({mean.level for mean in group}) > 1
+    ]
 
 
 def read_curves(path: Path) -> list[CurvePoint]:

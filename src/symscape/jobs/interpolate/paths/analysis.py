@@ -79,7 +79,7 @@ class PathAnalysis(PairAnalysis):
 
     def draw(self, results: Sequence[PairResult]) -> list[Path]:
         """Draw matrix and curves."""
-        from symscape.plots.barriers import draw_paths
+        from symscape.plots.barriers.draw import draw_paths
 
         return draw_paths(self.folder)
 

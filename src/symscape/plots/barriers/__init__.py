@@ -1,0 +1,1 @@
+"""Barriers of a study: curves, matrices, and barriers at equal train loss."""
