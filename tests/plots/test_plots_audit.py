@@ -60,5 +60,6 @@ def test_sizes_that_are_left_out_are_marked(readable, near, marks):
     figure = offsets_by_size({"net": {"padding": padding}})
     texts = readable(figure)
     assert texts.count("…") == marks
+    assert any("hatched: sizes in between" in text for text in texts) == bool(marks)
     shown = figure.axes[0].images[0].get_array()
     assert shown.shape == (1, len(near) + 1 + marks) and np.ma.count_masked(shown) == marks

@@ -15,6 +15,7 @@ from symscape.plots.canvas import MINUS, SIGNED
 from symscape.plots.style import PAGE_WIDTH, SMALL, short_name, style
 
 BOUNDS = np.arange(-2.5, 3.0)
+GAP = "   (hatched: sizes in between, not measured)"
 
 
 @style()
@@ -22,8 +23,8 @@ def offsets_by_size(networks: Mapping[str, dict[str, Any]]) -> Figure:
     """Draw the offset of every site that is uneven at some size: a panel a network.
 
     White is even. Blue: the grid of windows lies up and left of the middle; red: down and right.
-    A frame stands around the size of the images; grey with dots: sizes in between are not
-    shown. Sites that are even at all sizes are left out.
+    A frame stands around the size of the images; hatched: sizes in between are not measured, as
+    the label of the axis says. Sites that are even at all sizes are left out.
     """
     panels = {label: _table(r["padding"]) for label, r in networks.items() if r["padding"]}
     rows = [max(len(names), 1) for names, _, _, _ in panels.values()]
@@ -71,7 +72,10 @@ def _panel(
     axes.set_title(label if names else f"{label}: even at all of these sizes")
     axes.grid(False)
     axes.set_xticks(range(len(sizes)), [str(n or "…") for n in sizes], fontsize=SMALL)
-    axes.set_xlabel("rows of the image, px")
+    gaps = [place for place, size in enumerate(sizes) if size is None]
+    axes.set_xlabel(f"rows of the image, px{GAP if gaps else ''}")
+    for gap in gaps:
+        axes.axvspan(gap - 0.5, gap + 0.5, fc="white", ec="0.7", hatch="////", lw=0, zorder=3)
     axes.set_yticks(range(len(names)), names, fontsize=SMALL)
     axes.set_xlim(-0.5, len(sizes) - 0.5)
     axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
