@@ -10,8 +10,10 @@ from symscape.config.analysis import FilterConfig
 from symscape.config.sharpness import SharpnessConfig
 from symscape.errors import ConfigError, SymscapeError
 from symscape.jobs.sharpness.job import sharpness
+from symscape.jobs.sharpness.measure import CurvatureMeasure
 from symscape.runs.find import find_runs, kept_weights, weights_path
 from symscape.runs.results import SharpnessResult, read_results
+from symscape.stopping import Interrupted
 from tests.jobs.study import copy_of
 
 FEW = {"images": 16, "bn_images": 60, "k": 1, "trace_products": 9}
@@ -130,11 +132,28 @@ def test_what_does_not_converge_says_so(runs, capsys):
     assert "(not converged)" in text and "2 eigenvalues did not converge" in text
 
 
-def test_along_the_training(runs):
+def test_along_the_training_in_two_goes(runs, monkeypatch):
+    """The first one is stopped at its third point; the second one measures the others."""
     run = find_runs(runs, "tests")[0]
     options = {"quantities": ["eigenvalues", "trace"], "subspaces": "own", "scalings": "none"}
-    sharpness(asking(runs, run=str(run.folder), along="trajectory", images=10, **options))
+    asked = asking(runs, run=str(run.folder), along="trajectory", images=10, **options)
+    seen: list[str] = []
+
+    def point(self, subject, name, *rest, _point=CurvatureMeasure._point):
+        if len(seen) == 2 and "stopped" not in seen:
+            seen.append("stopped")
+            raise Interrupted("SIGTERM")
+        seen.append(name)
+        return _point(self, subject, name, *rest)
+
+    monkeypatch.setattr(CurvatureMeasure, "_point", point)
+    with pytest.raises((Interrupted, KeyboardInterrupt)):
+        sharpness(asked)
+    sharpness(asked)
+    names = kept_weights(run)
+    assert seen == [*names[:2], "stopped", *names[2:]]
     folder, (result,) = results(runs, "trajectory")
+    assert not list(folder.glob(".*.points"))
     assert len(result.points) == len(kept_weights(run))
     assert result.points[0]["step"] == 0
     assert result.points[0]["learning_rate"] == approx(run.config.optimizer.lr)

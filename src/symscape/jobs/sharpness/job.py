@@ -15,6 +15,7 @@ from symscape.jobs.analysis.progress import Steps
 from symscape.jobs.analysis.subjects import RunSubject, Subject, images_asked, select_runs
 from symscape.jobs.console import start_logging
 from symscape.jobs.sharpness.matched import FILE, matched_table, write_matched
+from symscape.jobs.sharpness.points import KeptPoints, remove_finished
 from symscape.jobs.sharpness.tables import numbers_of, table_of, warnings_of, write_tables
 from symscape.runs.find import kept_weights
 from symscape.runs.results import SharpnessResult, result_path, settings_hash
@@ -76,7 +77,16 @@ class SharpnessAnalysis(Analysis[SharpnessResult]):
     def measure(self, task: Task, steps: Steps) -> SharpnessResult:
         """Measure one subject."""
         assert self.measurer is not None  # prepare saw to it
-        return self.measurer.measure(self._of(task), steps)
+        if not self.along_training:
+            return self.measurer.measure(self._of(task), steps)
+        kept = KeptPoints(task.path, self.stamp)
+        if self.config.force:
+            kept.forget()
+        return self.measurer.measure(self._of(task), steps, kept)
+
+    def combine(self) -> None:
+        """Remove what only a measurement that was stopped needs."""
+        remove_finished(self.folder)
 
     @staticmethod
     def _of(task: Task) -> Subject:

@@ -22,6 +22,7 @@ from symscape.errors import SymscapeError
 from symscape.jobs.analysis.images import some
 from symscape.jobs.analysis.progress import Steps
 from symscape.jobs.analysis.subjects import Subject
+from symscape.jobs.sharpness.points import KeptPoints
 from symscape.jobs.sharpness.quantities import QUANTITIES, Shared
 from symscape.landscape.batchnorm import STATISTICS_BATCH, batch_norms, reset_statistics
 from symscape.layers.bases import Basis, kernel_bases
@@ -60,8 +61,10 @@ class CurvatureMeasure:
         images = some(self.data.train, count)
         return make_batches(images, self.data, self.hardware, batch_size=size, shuffle=False)
 
-    def measure(self, subject: Subject, steps: Steps) -> SharpnessResult:
-        """Return the result of one subject.
+    def measure(
+        self, subject: Subject, steps: Steps, kept: KeptPoints | None = None
+    ) -> SharpnessResult:
+        """Return the result of one subject; of a training, points that are kept are taken.
 
         Raises:
             SymscapeError: its images are others, its weights are damaged, its loss is not finite,
@@ -76,7 +79,7 @@ class CurvatureMeasure:
             names = kept_weights(subject.run)
         constrained = subject.constrained()
         try:
-            points = [self._point(subject, name, steps, constrained) for name in names]
+            points = [self._kept(subject, name, steps, constrained, kept) for name in names]
         except RuntimeError as error:
             if "derivative for" not in (said := str(error).splitlines()[0]):
                 raise
@@ -91,6 +94,24 @@ class CurvatureMeasure:
             },
             batchnorm=BATCHNORM if batch_norms(constrained) else "none",
         )
+
+    def _kept(
+        self,
+        subject: Subject,
+        name: str,
+        steps: Steps,
+        constrained: nn.Module,
+        kept: KeptPoints | None,
+    ) -> dict[str, Any]:
+        """Return a point that was measured before, or measure and keep it."""
+        if kept is None:
+            return self._point(subject, name, steps, constrained)
+        config = self.config
+        if name in kept.points:
+            steps.tick(len(config.subspaces) * len(config.scalings) * len(config.quantities))
+        else:
+            kept.add(name, self._point(subject, name, steps, constrained))
+        return dict(kept.points[name])
 
     def _point(
         self, subject: Subject, name: str, steps: Steps, constrained: nn.Module
