@@ -99,6 +99,13 @@ def test_kinds_of_the_same_name_are_told_apart_by_their_settings(runs):
     assert f"| rot90 | {other} | 1 |" in (runs / "tests" / "summary.md").read_text()
 
 
+def test_random_ties_say_like_which_symmetry_even_by_default(tmp_path):
+    for like in ("rot90", "hflip"):
+        train(tiny(tmp_path, symmetry={"name": "random", "like": like}))
+    write_summary(tmp_path, "tests")
+    assert {r["settings"] for r in rows(tmp_path)} == {"symmetry.like=rot90", "symmetry.like=hflip"}
+
+
 def test_a_metric_that_some_runs_lack_says_its_own_n(runs):
     run = next(r for r in find_runs(runs, "tests") if r.config.symmetry.name == "rot90")
     path = run.folder / "metrics.json"

@@ -93,6 +93,9 @@ def _others(run: Run) -> dict[str, str]:
     known = {"data.name", "model.name", "model.network", "data.augment", "symmetry.name"}
     known |= {"group.name", "kernel.name"}  # The symmetry names both.
     tree = identity(run.config, run.manifest.data.get("content", ""))
+    symmetry = run.config.symmetry
+    if symmetry.name == "random":  # Like which one says what it is, even where that is the default.
+        tree.setdefault("symmetry.like", symmetry.like)
     return {key: str(value)[:16] for key, value in tree.items() if key not in known}
 
 
