@@ -77,6 +77,15 @@ def test_the_curves_name_their_cells_and_splits(readable, kinds, metric):
     assert any(kinds[-1] in text for text in texts)
 
 
+LONG = ["random like hflip none", "random like rot90 none", "vanilla standard", "rot90 width 27"]
+
+
+@pytest.mark.parametrize("kinds", [LONG[:2], LONG, [*LONG, *KINDS]])
+def test_long_names_of_kinds_stay_in_their_panels(readable, kinds):
+    texts = readable(curves(points(kinds), "loss", "Curves"))
+    assert f"{kinds[0]} -\n{kinds[1]}, n=9" in texts or len(kinds) == 2
+
+
 def test_more_kinds_than_fit_are_cut_and_this_is_said(readable):
     kinds = [f"kind{i}" for i in range(8)]
     texts = readable(curves(points(kinds, low=NAN), "loss", "Curves"))

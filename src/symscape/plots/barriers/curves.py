@@ -14,6 +14,8 @@ from symscape.plots.style import COLOURS, PAGE_WIDTH, SMALL, style, wrap_title
 MOST_KINDS = 6
 """Up to so many kinds of runs, the curves of all pairs of kinds fit a page as a triangle."""
 MOST_PANELS = 24
+MOST_LETTERS = 100
+"""Of two kinds' names in a row of panels, beside what each panel adds."""
 
 
 @style()
@@ -79,7 +81,7 @@ def _triangle(
                 grid[row, column].remove()
                 continue
             axes = places[cell] = grid[row, column]
-            axes.set_title(f"{cell[0]} - {cell[1]}" if a != b else a, fontsize=SMALL)
+            axes.set_title(_between(*cell, count) if a != b else a, fontsize=SMALL)
             axes.tick_params(labelleft=column == row, labelbottom=column == row)
     return figure, places
 
@@ -94,8 +96,14 @@ def _panels(cells: list[tuple[str, str]]) -> tuple[Figure, dict[tuple[str, str],
         axes.remove()
     places = dict(zip(cells, grid.flat, strict=False))
     for (a, b), axes in places.items():
-        axes.set_title(f"{a} - {b}", fontsize=SMALL if columns > 2 else 8.0)
+        axes.set_title(_between(a, b, columns), fontsize=SMALL if columns > 2 else 8.0)
     return figure, places
+
+
+def _between(a: str, b: str, columns: int) -> str:
+    """Return the title of a panel, of two lines where one would run into its neighbour."""
+    long = len(a) + len(b) > MOST_LETTERS // columns
+    return f"{a} -\n{b}" if long else f"{a} - {b}"
 
 
 def _draw_curve(axes: Axes, points: Sequence[CurvePoint], split: str, colour: str) -> None:
