@@ -16,8 +16,8 @@ FEW += ("precision=float32", "restarts=1")
 BAD = {
     "": ("study=None", "study=NAME", "a=RUN b=RUN"),
     "study=tests a=x b=y": ("study=tests", "either"),
-    "a=x": ("b=None", "a=RUN needs b=RUN"),
-    "b=x": ("a=None", "b=RUN needs a=RUN"),
+    "a=x": ("b=: missing", "a=RUN needs b=RUN"),
+    "b=x": ("a=: missing", "b=RUN needs a=RUN"),
     "along=trajectory": ("study=NAME or a=RUN",),
     "study=tests aling=none": ("aling", "'align'"),
     "study=tests shard=1": ("shard=1", "shards=N"),
