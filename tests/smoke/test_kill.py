@@ -92,14 +92,15 @@ def test_sigkill_of_a_run_whose_grids_are_drawn(tmp_path):
 
 @pytest.mark.slow
 def test_sigkill_while_a_checkpoint_is_written(tmp_path):
-    """A wide network makes the write long enough to hit."""
+    """A wide network makes the write long enough to hit, small images all else short."""
     words = (
         *(w for w in TINY if "width" not in w and "model" not in w),
         "model=resnet18",
         "model.width=48",
-        "trainer.max_epochs=4",
+        "trainer.max_epochs=2",
         "trainer.limit_train_batches=1",
         "data.batch_size=4",
+        "data.image_size=4",
         "trajectory=0",
     )
     (tmp_path / "a").mkdir()

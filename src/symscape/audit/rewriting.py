@@ -17,7 +17,7 @@ from torch import fx, nn
 from symscape.layers.sampling.blur import Blur
 from symscape.layers.sampling.grid_mean import GridMean
 from symscape.layers.sampling.padding import PaddedConv2d
-from symscape.layers.sampling.strided import StridedPointwise
+from symscape.layers.sampling.strided import StridedConv2d
 
 PADDINGS = ("reflect", "replicate", "circular", "partial")
 REWRITES = (*PADDINGS, "blur", "sbpool")
@@ -73,7 +73,7 @@ def _padded(network: nn.Module, mode: str) -> Rewritten:
 
 def _standard(module: nn.Module) -> bool:
     """Whether a convolution computes what its class says."""
-    return type(module) in (nn.Conv2d, StridedPointwise, PaddedConv2d)
+    return type(module) in (nn.Conv2d, StridedConv2d, PaddedConv2d)
 
 
 def _why_left(module: nn.Conv2d) -> str:

@@ -15,6 +15,7 @@ from symscape.errors import ConfigError, did_you_mean
 from symscape.layers.conv import SymmetricConv2d
 from symscape.layers.factory import ROLES
 from symscape.layers.parametrizations import PARAMETRIZATIONS
+from symscape.layers.sampling.strided import StridedConv2d
 from symscape.symmetry.groups import KernelSize, Symmetry
 
 
@@ -92,7 +93,7 @@ def _obstacle(conv: _ConvNd, uses: Counter[int]) -> str:
     assert isinstance(conv, nn.Conv2d)  # _untied saw to it
     kind = type(conv)
     own = (kind.forward, kind._conv_forward) != (nn.Conv2d.forward, nn.Conv2d._conv_forward)
-    if own:
+    if own and kind is not StridedConv2d:
         return f"is a {kind.__name__}, which computes in its own way"
     if conv._parameters.get("weight") is None or conv._forward_pre_hooks or conv._forward_hooks:
         return "its kernel is made of something else, or it has hooks"

@@ -15,7 +15,7 @@ from symscape.layers.lie.kernel import GroupKernel
 from symscape.layers.parametrizations import PARAMETRIZATIONS, PenaltyConv2d
 from symscape.layers.sampling.grid import Grid
 from symscape.layers.sampling.padding import PaddedConv2d
-from symscape.layers.sampling.strided import StridedPointwise
+from symscape.layers.sampling.strided import StridedConv2d
 from symscape.symmetry.groups import KernelSize, Symmetry
 
 VANILLA = Symmetry("vanilla")
@@ -52,7 +52,7 @@ class ConvFactory:
         tied = int(self.symmetry.orbits(kernel_size).max()) + 1 < math.prod(kernel_size)
         pointwise = math.prod(kernel_size) == 1
         make: Callable[..., nn.Module]
-        make = StridedPointwise if pointwise and stride > 1 else nn.Conv2d
+        make = StridedConv2d if stride > 1 else nn.Conv2d
         if grid is not None or (self.padding != "zeros" and not pointwise):
             make = partial(PaddedConv2d, mode=self.padding, grid=grid)
         if role in self.roles and tied:

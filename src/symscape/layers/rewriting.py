@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from symscape.layers.lie.norm import TiedBatchNorm
-from symscape.layers.sampling.strided import StridedPointwise, sound
+from symscape.layers.sampling.strided import StridedConv2d, sound
 
 log = logging.getLogger("symscape")
 MISTRACED = 1e-2
@@ -150,7 +150,7 @@ def _module(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
 def _plain(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
     return (
         isinstance(module, nn.Conv2d)
-        and type(module) in (nn.Conv2d, StridedPointwise)
+        and type(module) in (nn.Conv2d, StridedConv2d)
         and not _hooked(module)  # That of weight_norm makes the kernel.
         and module.padding_mode == "zeros"
         and not isinstance(module.padding, str)

@@ -1,4 +1,4 @@
-"""Strided pointwise convolutions are those of PyTorch, and never write outside their buffers."""
+"""Strided convolutions are those of PyTorch, and neither read nor write outside their buffers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from torch import nn
 from symscape.curvature.rewriting import twice_differentiable
 from symscape.layers.evaluation import for_evaluation
 from symscape.layers.factory import ConvFactory
-from symscape.layers.sampling.strided import StridedPointwise, convolve, sound
+from symscape.layers.sampling.strided import StridedConv2d, convolve, sound
 
 # Each dies with `plain`, which takes the cure away, where oneDNN has the fault (AVX512): the heap
 # is checked, and two threads share an odd number of images.
@@ -112,7 +113,7 @@ def test_convolutions_of_all_sorts_are_torch_s(
 
 def test_the_factory_s_keys_are_those_of_a_plain_convolution() -> None:
     made = ConvFactory()(4, 8, (1, 1), stride=2, bias=True)
-    assert type(made) is StridedPointwise
+    assert type(made) is StridedConv2d
     assert list(made.state_dict()) == list(nn.Conv2d(4, 8, 1).state_dict())
     assert type(ConvFactory()(4, 8, (1, 1))) is nn.Conv2d
 
@@ -136,5 +137,59 @@ def test_rewritten_networks_of_users_hold_none_that_could_fault(padding: int | s
 
 
 def test_a_network_without_the_fault_is_left_as_it_is() -> None:
-    network = nn.Sequential(nn.Conv2d(16, 4, 1, stride=2), nn.Conv2d(4, 4, 3, stride=2))
+    network = nn.Sequential(
+        nn.Conv2d(16, 4, 1, stride=2), nn.Conv2d(4, 4, 3, stride=2), nn.Conv2d(4, 4, 3, padding=1)
+    )
     assert sound(network) is network
+
+
+SINGLE = [
+    ((1, 1), (3, 3), (2, 2), (1, 1), 1),
+    ((1, 1), (3, 3), (2, 2), (2, 2), 2),
+    ((4, 1), (2, 2), (1, 2), (1, 1), 1),
+    ((2, 2), (5, 5), (3, 3), (2, 2), 1),
+    ((1, 2), (3, 3), (3, 3), (1, 1), 1),
+    ((3, 1), (3, 5), (2, 3), (1, 2), 1),
+]
+
+
+@pytest.mark.parametrize("size, kernel, stride, padding, dilation", SINGLE)
+@pytest.mark.parametrize("groups", [1, 4])
+def test_gradients_where_one_column_is_left_are_those_of_the_formula(
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: int,
+    groups: int,
+) -> None:
+    # With small integers bfloat16 is exact; where the fault is, its gradients are up to 1e37.
+    generator = torch.Generator().manual_seed(0)
+    shapes = (4, 48, *size), (96, 48 // groups, *kernel)
+    x, weight = (torch.randint(-2, 3, shape, generator=generator) for shape in shapes)
+    found, expected = (
+        _gradients(x.to(dtype), weight.to(dtype), stride, padding, (dilation, dilation), groups)
+        for dtype in (torch.bfloat16, torch.float64)
+    )
+    for ours, exact in zip(found, expected, strict=True):
+        assert torch.equal(ours.double(), exact)
+
+
+def _gradients(x: torch.Tensor, weight: torch.Tensor, *geometry: Any) -> list[torch.Tensor]:
+    """Return the answers of a convolution and their derivatives; each is a small integer."""
+    x, weight = x.requires_grad_(), weight.requires_grad_()
+    with_garbage = [torch.full((1000 * 10**i,), 3e30) for i in range(3)]
+    del with_garbage  # So memory that is taken anew is not zero by chance.
+    make = torch.conv2d if x.dtype == torch.float64 else convolve
+    y = make(x, weight, None, *geometry)
+    y[:, ::7].sum().backward()
+    assert x.grad is not None and weight.grad is not None
+    return [y.detach()[:, ::16], x.grad, weight.grad]
+
+
+def test_a_strided_module_is_guarded_wherever_it_is_made() -> None:
+    made = ConvFactory()(4, 8, (3, 3), stride=2)
+    (given,) = sound(nn.Sequential(nn.Conv2d(4, 8, 3, stride=2, padding=1))).children()
+    assert type(made) is type(given) is StridedConv2d
+    circular = nn.Sequential(nn.Conv2d(4, 8, 3, stride=2, padding=1, padding_mode="circular"))
+    assert sound(circular) is circular
