@@ -12,18 +12,20 @@ At equal seeds all kinds start from the same W. Columns of the table, on clean t
 loss: of the trained network. line: barrier (chord; max in brackets) between a kind and vanilla, of
 all pairs of seeds, not aligned. path: the chord barrier from the initial to the trained network.
 rise: of the loss after steps of `--epsilon` along Gaussian directions in all kernels. Statistics of
-BatchNorm are computed anew everywhere.
+BatchNorm are computed anew everywhere. Means with 95 % intervals: Student's over runs, of pairs by
+drawing runs.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from common import cell, parser
 from torch import Tensor, nn
 
 from symscape.config.analysis import PlaceConfig
@@ -33,7 +35,7 @@ from symscape.curvature.subspaces import Restricted, choose_bases
 from symscape.errors import SymscapeError
 from symscape.jobs.analysis.images import images_of
 from symscape.landscape.batchnorm import reset_statistics
-from symscape.landscape.intervals import mean_interval
+from symscape.landscape.intervals import Interval, mean_interval, pairs_intervals
 from symscape.layers.effective import effective_network
 from symscape.library import Curve, connect
 from symscape.models.build import build_network, shapes_of
@@ -116,12 +118,13 @@ def rise(run: Run, state: State, images: Images, epsilon: float) -> float:
     return random_ascent(hessian, space, [epsilon], draws=DRAWS).mean[0]
 
 
-def rows_of(runs: list[Run], way: str, images: Images, given: argparse.Namespace) -> Iterator[Row]:
-    """Yield the numbers of every kind, measured one way."""
+def measured(runs: list[Run], way: str, images: Images, given: argparse.Namespace) -> list[Row]:
+    """Return the numbers of every kind, measured one way."""
     states = {run: ends(run, way) for run in runs}
     kinds: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         kinds[run.config.symmetry.name].append(run)
+    rows = []
     for kind in sorted(kinds, key=kind_order):
         own = kinds[kind]
         paths = [line(run, *states[run], images, given.points) for run in own]
@@ -130,14 +133,22 @@ def rows_of(runs: list[Run], way: str, images: Images, given: argparse.Namespace
             pairs = [(a, b) for a in kinds["vanilla"] for b in own]
         lines = [line(a, states[a][1], states[b][1], images, given.points) for a, b in pairs]
         found = {
-            "loss": [path.loss[-1] for path in paths],
-            "line": [each.barrier() for each in lines],
-            "line_max": [each.barrier(definition="max") for each in lines],
-            "path": [path.barrier() for path in paths],
-            "rise": [rise(run, states[run][1], images, given.epsilon) for run in own],
+            "loss": mean_interval([path.loss[-1] for path in paths]),
+            **barriers(pairs, lines),
+            "path": mean_interval([path.barrier() for path in paths]),
+            "rise": mean_interval([rise(r, states[r][1], images, given.epsilon) for r in own]),
         }
-        means = {name: mean_interval(v).mean if v else float("nan") for name, v in found.items()}
-        yield Row(kind, way, len(own), **means)
+        rows.append(Row(kind, way, found))
+    return rows
+
+
+def barriers(pairs: list[tuple[Run, Run]], lines: list[Curve]) -> dict[str, Interval]:
+    """Return the mean barriers of pairs; nothing where there is none."""
+    if not pairs:
+        return {}
+    values = np.array([[each.barrier(), each.barrier(definition="max")] for each in lines])
+    names = [(str(a.folder), str(b.folder)) for a, b in pairs]
+    return dict(zip(("line", "line_max"), pairs_intervals(names, values), strict=True))
 
 
 @dataclass(frozen=True)
@@ -146,44 +157,34 @@ class Row:
 
     kind: str
     way: str
-    n: int
-    loss: float
-    line: float
-    line_max: float
-    path: float
-    rise: float
+    means: dict[str, Interval]
 
 
 def main() -> None:
     """Measure, print a table, and write it beside the study."""
-    given = arguments()
+    asked = parser(__doc__)
+    asked.add_argument("--data-root", help="where the images are now")
+    asked.add_argument("--images", type=int, default=1000)
+    asked.add_argument("--points", type=int, default=11)
+    asked.add_argument("--epsilon", type=float, default=1e-2)
+    given = asked.parse_args()
     runs = [run for run in find_runs(Path(given.root), given.study) if run.state == "completed"]
     check(runs, given.study)
     images = some_images(runs[0], given.images, given.data_root)
-    rows = [row for way in WAYS for row in rows_of(runs, way, images, given)]
-    print("| kernels | networks of | n | loss | line to vanilla (max) | path | rise |")
-    print("|---|---|---|---|---|---|---|")
+    rows = [row for way in WAYS for row in measured(runs, way, images, given)]
+    columns = list(dict.fromkeys(name for row in rows for name in row.means))
+    print(f"| kernels | networks of | n | {' | '.join(columns)} |")
+    print("|---" * (len(columns) + 3) + "|")
     for row in rows:
         kernels = "W (stored)" if row.way == "stored" else "P W (applied)"
-        numbers = f"{row.loss:.3f} | {row.line:.3f} ({row.line_max:.3f}) | {row.path:.3f}"
-        print(f"| {row.kind} | {kernels} | {row.n} | {numbers} | {row.rise:.3g} |")
+        cells = " | ".join(cell(row.means.get(column)) for column in columns)
+        print(f"| {row.kind} | {kernels} | {row.means['loss'].n} | {cells} |")
     path = Path(given.root) / given.study / "artefact.csv"
-    write_rows(path, [vars(row) for row in rows])
-    print(path)
-
-
-def arguments() -> argparse.Namespace:
-    """Return what was asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    measures = [(row, *each) for row in rows for each in row.means.items()]
+    write_rows(
+        path, [{"kind": r.kind, "way": r.way, "measure": m, **v.cells} for r, m, v in measures]
     )
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--root", default="multirun")
-    parser.add_argument("--data-root", help="where the images are now")
-    parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--points", type=int, default=11)
-    parser.add_argument("--epsilon", type=float, default=1e-2)
-    return parser.parse_args()
+    print(path)
 
 
 if __name__ == "__main__":

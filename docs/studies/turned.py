@@ -15,14 +15,15 @@ of all inputs together (stacked).
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
+from common import cell, parser
+
 from symscape.errors import SymscapeError
-from symscape.jobs.summary.means import Kind, kinds_of, number, varying
+from symscape.jobs.summary.means import Kind, kinds_of, varying
 from symscape.landscape.intervals import Interval, mean_interval
 from symscape.plots.read.runs import naming, read_equivariance, read_redundancy, table
 from symscape.runs.find import Run, find_runs, read_figures
@@ -78,18 +79,9 @@ def means_of(kinds: Sequence[Kind]) -> Iterator[tuple[str, dict[str, Interval]]]
         yield " ".join(filter(None, (kind.traits[key] for key in shown))), means
 
 
-def cell(mean: Interval | None) -> str:
-    """Return a mean and its interval as text."""
-    if mean is None:
-        return ""
-    if mean.low is None or mean.high is None or mean.low == mean.high:
-        return number(mean.mean)
-    return f"{number(mean.mean)} [{number(mean.low)}, {number(mean.high)}]"
-
-
 def main() -> None:
     """Print a table, and write it beside the study."""
-    given = arguments()
+    given = parser(__doc__).parse_args()
     runs = find_runs(Path(given.root), given.study)
     kinds = [kind for kind in kinds_of(runs) if len(kind.unfinished) < len(kind.runs)]
     if not kinds:
@@ -106,16 +98,6 @@ def main() -> None:
     path = Path(given.root) / given.study / "turned.csv"
     write_rows(path, rows)
     print(path)
-
-
-def arguments() -> argparse.Namespace:
-    """Return what was asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--study", required=True)
-    parser.add_argument("--root", default="multirun")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

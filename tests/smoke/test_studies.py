@@ -18,6 +18,7 @@ STORED = {"parametrization": "projected", "init": "plain"}
 
 
 def script(monkeypatch, *words: str) -> dict[str, Any]:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), *words])
     return runpy.run_path(str(SCRIPT), run_name="__main__")
 
@@ -29,10 +30,12 @@ def test_stored_kernels_are_told_from_applied_ones(tmp_path, monkeypatch, capsys
     names = script(monkeypatch, "--study", "tests", "--root", str(tmp_path), *few)
     assert "| rot90 | W (stored) | 1 |" in capsys.readouterr().out
     with (tmp_path / "tests" / "artefact.csv").open() as file:
-        rows = {(row["kind"], row["way"]): row for row in csv.DictReader(file)}
-    plain = {k: v for k, v in rows["vanilla", "stored"].items() if k != "way"}
-    assert plain == {k: v for k, v in rows["vanilla", "effective"].items() if k != "way"}
-    assert rows["rot90", "stored"]["loss"] != rows["rot90", "effective"]["loss"]
+        rows = {(r["kind"], r["way"], r["measure"]): r["mean"] for r in csv.DictReader(file)}
+    measures = {measure for _, _, measure in rows}
+    assert measures == {"loss", "line", "line_max", "path", "rise"}
+    plain = [{m: rows.get(("vanilla", way, m)) for m in measures} for way in names["WAYS"]]
+    assert plain[0] == plain[1]
+    assert rows["rot90", "stored", "loss"] != rows["rot90", "effective", "loss"]
 
     runs = {run.config.symmetry.name: run for run in find_runs(tmp_path, "tests")}
     first = {kind: names["ends"](run, "stored")[0] for kind, run in runs.items()}
