@@ -151,9 +151,9 @@ def test_eigenvalues_and_trace_agree_with_curvlinops():
 
     operator = resnet_hessian(5)
     reference = curvlinops_operator(operator)
-    top = eigsh(reference.to_scipy(), k=2, which="LM", return_eigenvectors=False)
+    top = eigsh(reference.to_scipy(), k=2, which="LM", tol=1e-8, return_eigenvectors=False)
     found = largest_eigenvalues(operator, 2, like=LIKE, tolerance=1e-5)
     assert sorted(found.values) == approx(sorted(top.tolist()), rel=1e-6)
-    ours = hutch_plus_plus(operator, 90, like=LIKE)
-    theirs = float(hutchpp_trace(reference, num_matvecs=90))
+    ours = hutch_plus_plus(operator, 45, like=LIKE)
+    theirs = float(hutchpp_trace(reference, num_matvecs=45))
     assert abs(ours.value - theirs) < 5 * ours.standard_error
