@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 import torch
 from pytest import approx
@@ -84,6 +87,17 @@ def test_products_are_symmetric_and_do_not_depend_on_the_micro_batch_or_on_kept_
         assert torch.allclose(
             resnet_hessian(**options).product(v), reference, rtol=1e-9, atol=1e-11
         )
+
+
+def test_kept_graphs_go_with_what_made_them():
+    pixels = images(6).numpy()
+    alive = weakref.ref(pixels)  # As long as any tensor of its memory.
+    hessian = Hessian(network(width=2), torch.from_numpy(pixels), torch.arange(6) % 5)
+    hessian.product(torch.ones(hessian.dimension, dtype=torch.float64))
+    assert hessian.kept_share == 1 and alive() is not None
+    del hessian, pixels
+    gc.collect()
+    assert alive() is None
 
 
 def test_part_of_the_graphs_is_kept_where_memory_is_short():

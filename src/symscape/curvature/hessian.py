@@ -215,7 +215,7 @@ class Hessian:
         def count(tensor: Tensor) -> Tensor:
             storage = tensor.untyped_storage()
             storages[storage.data_ptr()] = storage.nbytes()
-            return tensor
+            return tensor.detach()  # With its history, an output would keep its own graph alive.
 
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
             gradient = self._gradient(x, y, again=True)
