@@ -45,7 +45,7 @@ def test_timm_says_it_too():
     pytest.importorskip("timm")
     found = load_network("timm/tf_efficientnet_b0")
     assert found.input_size == (224, 224) and found.library.startswith("timm ")
-    with pytest.raises(SymscapeError, match="timm/resnet49: did you mean 'resnet"):
+    with pytest.raises(SymscapeError, match="timm/resnet49: did you mean 'timm/resnet"):
         load_network("timm/resnet49")
 
 

@@ -318,7 +318,7 @@ def test_an_unknown_study_gets_the_nearest_name(tmp_path):
     make_run(tmp_path, "kernels", 0)
     with pytest.raises(SymscapeError, match="study=kernel: did you mean 'kernels'"):
         find_runs(tmp_path, "kernel")
-    with pytest.raises(SymscapeError, match="are none"):
+    with pytest.raises(SymscapeError, match="no study is below"):
         find_runs(tmp_path / "nowhere", "kernels")
     with pytest.raises(SymscapeError, match="no run here"):
         open_run(tmp_path)

@@ -21,7 +21,7 @@ QUICK = {
 BAD = {
     "model.network=nets:small": ("model.network=nets:small", "cannot import nets"),
     "model.network=mynets:smal": ("model.network=mynets:smal", "no function smal"),
-    "model.network=torchvision/resnet19": ("did you mean 'resnet1",),
+    "model.network=torchvision/resnet19": ("did you mean 'torchvision/resnet1",),
     "model.network=mynets:small model.arguments.depth=3": ("unexpected keyword argument 'depth'",),
     "model.network=mynets:small model.weights=x.pt": ("model.weights=x.pt", "cannot be read"),
     "": ("model.network=None", "model=network needs torchvision/NAME"),

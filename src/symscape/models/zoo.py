@@ -193,6 +193,9 @@ def _first(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
+LISTING = {"torchvision": "torchvision.models.list_models()", "timm": "timm.list_models()"}
+
+
 def _check_known(name: str, model: str, known: Iterable[str], others: Iterable[str]) -> None:
     known = list(known)
     if model in known:
@@ -202,8 +205,9 @@ def _check_known(name: str, model: str, known: Iterable[str], others: Iterable[s
             "network", name, "detects, reads videos, or is quantised: not an image to an answer"
         )
     library = name.partition("/")[0]
-    hint = did_you_mean(model, known)
-    raise ConfigError("network", name, f"{hint}{library} has {len(known)} networks, not this one")
+    hint = did_you_mean(name, [f"{library}/{each}" for each in known])
+    some = f"{hint}{library} has {len(known)} networks, and none of this name"
+    raise ConfigError("network", name, f"{some}; {LISTING[library]} names them")
 
 
 def channels_of(name: str, network: nn.Module) -> int:

@@ -64,9 +64,10 @@ def find_runs(root: Path, study: str) -> list[Run]:
         folders = root.glob("[!.]*") if root.is_dir() else ()
         # Audits of networks that are no runs have a folder there too.
         studies = [p.name for p in folders if any(p.glob("*/seed=*"))]
-        known = ", ".join(sorted(studies)) or "none"
+        known = f"allowed are {', '.join(sorted(studies))}"
+        none = f"no study is below {root}: train.py study=NAME makes one, root=PATH finds others"
         hint = did_you_mean(study, studies)
-        raise SymscapeError(f"study={study}: {hint}studies below {root} are {known}")
+        raise SymscapeError(f"study={study}: {hint}{known if studies else none}")
     runs = [open_run(p.parent) for p in folder.glob("*/seed=*/manifest.json") if _is_run(p.parent)]
     return sorted(runs, key=lambda run: (run.manifest.name, run.manifest.seed))
 

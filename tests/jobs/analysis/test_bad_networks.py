@@ -58,7 +58,7 @@ NETWORKS = [
     (f"{HERE}:twelve", "12 logits, and the images have 10 classes"),
     (f"{HERE}:large", "cannot read images of 1x32x32 .*data.image_size.*Kernel size"),
     (f"{HERE}:by_the_batch", "norm normalises by the batch"),
-    ("torchvision/resnet81", "did you mean 'resnet18'"),
+    ("torchvision/resnet81", "did you mean 'torchvision/resnet18'"),
     ("resnet18", "allowed are torchvision/NAME"),
 ]
 

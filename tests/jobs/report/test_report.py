@@ -167,7 +167,7 @@ def test_keys_that_no_claim_or_run_has_are_named():
 
 def test_the_door_says_what_it_cannot_do_in_one_line(tmp_path):
     for words, said in {
-        "study=none": "study=none: studies below multirun are none",
+        "study=none": "study=none: no study is below multirun: train.py study=NAME makes one",
         "claims=[{name: a, quantty: b}]": "error: claims.a.quantty: no such key; did you mean",
     }.items():
         result = forked(tmp_path, "report", words)

@@ -20,5 +20,6 @@ def open_source(config: DataConfig) -> Tree | Archive:
         raise ConfigError("data.root", config.root, f"data={config.name} needs data.root=PATH")
     root = Path(config.root).expanduser()
     if not root.exists():
-        raise ConfigError("data.root", root, "there is no such folder or archive")
+        kinds = ".zip, .tar, .tar.gz, .tar.bz2, .tar.xz"
+        raise ConfigError("data.root", root, f"there is no such folder or archive ({kinds})")
     return Tree(root) if root.is_dir() else Archive(root)
