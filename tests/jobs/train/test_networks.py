@@ -142,7 +142,7 @@ def test_every_symmetry_starts_from_the_same_draw_of_its_own(tmp_path):
         ("answering", {"model": {"arguments": {"kind": "aux"}}}, "answers with tuple in train"),
         ("small", {"model": {"arguments": {"depth": 3}}}, "unexpected keyword argument 'depth'"),
         ("small", {"symmetry": {"layers": ["body.*"]}}, r"symmetry.layers=body\.\*: "),
-        ("torchvision/resnet19", {}, "model.network=torchvision/resnet19: did you mean 'torchvision/resnet1"),
+        ("torchvision/resnet19", {}, r"resnet19: did you mean 'torchvision/resnet1"),
         ("torchvision/vgg11", {}, r"cannot take images of 1x8x8 in"),
         ("resnet18/", {}, "allowed are torchvision/NAME, timm/NAME"),
     ],
