@@ -9,7 +9,7 @@ and sharpness of networks made of W. Here the same trainings are measured both w
 
 At equal seeds all kinds start from the same W. Columns of the table, on clean training images:
 
-loss: of the trained network. line: barrier (chord; max in brackets) between a kind and vanilla, of
+loss: of the trained network. line, line_max: barrier (chord, max) between a kind and vanilla, of
 all pairs of seeds, not aligned. path: the chord barrier from the initial to the trained network.
 rise: of the loss after steps of `--epsilon` along Gaussian directions in all kernels. Statistics of
 BatchNorm are computed anew everywhere. Means with 95 % intervals: Student's over runs, of pairs by
