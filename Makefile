@@ -52,6 +52,7 @@ clean:
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
 	sys.exit(None if ok else "python %d.%d: symscape needs 3.11 to 3.13; make PYTHON=python3.12" % sys.version_info[:2])'
+	@echo "installing into $(VENV): a minute or two, once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 

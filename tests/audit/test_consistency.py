@@ -1,4 +1,4 @@
-"""The consistency of a network's answers under flips, turns and moves, and of two networks."""
+"""The consistency of a network's answers under flips, turns and moves."""
 
 import json
 import math
@@ -9,106 +9,20 @@ from itertools import product
 import pytest
 import torch
 from pytest import approx
-from scipy.stats import binomtest
-from torch import nn
 from torch.nn import functional
 
-from symscape.audit.comparison import compare, mcnemar, mean_difference
 from symscape.audit.consistency import (
     cohen_kappa,
     image_mean,
     measure_consistency,
     pair_agreement,
 )
-from symscape.audit.views import EDGES, families, moved, moves, turned, turns
+from symscape.audit.views import EDGES
 from symscape.errors import SymscapeError
 from symscape.stopping import Interrupted, _Noted
 from symscape.symmetry.consistency import TRANSFORMS
 from symscape.symmetry.groups import ELEMENTS
-
-
-def images(count=12, channels=2, height=8, width=8, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(
-        count, channels, height, width, dtype=torch.float64, generator=generator
-    ).contiguous(memory_format=torch.channels_last)
-
-
-def labels(count=12, classes=3, seed=1):
-    return torch.randint(classes, (count,), generator=torch.Generator().manual_seed(seed))
-
-
-def small_network(classes=3, channels=2, seed=0, bias=0.0):
-    """A strided network that is not invariant; `bias` of its first class steadies the answers."""
-    torch.manual_seed(seed)
-    convolution = nn.Conv2d(channels, 4, 3, stride=2, padding=1)
-    head = nn.Linear(64, classes)
-    with torch.no_grad():
-        head.bias[0] += bias
-    return nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), head).double().eval()
-
-
-def two_logits(score):
-    """A network of two classes whose odds are exp(score)."""
-    return lambda x: torch.stack([score(x), torch.zeros_like(score(x))], 1)
-
-
-def corner_sign(x):
-    return 1e3 * x[:, 0, 0, 0].sign()
-
-
-def by_loops(x, shifts, edge):
-    """Moved images built pixel by pixel, (0, 0) left out."""
-    _, _, height, width = x.shape
-
-    def source(i, size):
-        if edge == "circular":
-            return i % size
-        i = abs(i)
-        return i if i < size else 2 * (size - 1) - i
-
-    for dy, dx in product(range(-shifts, shifts + 1), repeat=2):
-        if (dy, dx) != (0, 0):
-            view = torch.empty_like(x)
-            for i, j in product(range(height), range(width)):
-                view[..., i, j] = x[..., source(i - dy, height), source(j - dx, width)]
-            yield view
-
-
-@pytest.mark.parametrize("edge", EDGES.values())
-def test_moves_are_those_of_loops_over_pixels(edge):
-    x = images(2, height=4, width=5)
-    found = list(moved(x, 3, edge))
-    expected = list(by_loops(x, 3, edge))
-    assert len(found) == len(expected) == 48
-    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
-
-
-def test_a_roll_is_that_of_torch():
-    x = images()
-    for (dy, dx), view in zip(moves(2), moved(x, 2, "circular"), strict=True):
-        assert torch.equal(view, x.roll((dy, dx), (-2, -1)))
-
-
-def test_a_crop_moves_what_stays_in_sight_and_mirrors_the_rest():
-    x = images()
-    views = dict(zip(moves(2), moved(x, 2, "reflect"), strict=True))
-    assert torch.equal(views[2, -1][..., 2:, :-1], x[..., :-2, 1:])
-    assert torch.equal(views[2, -1][..., 0, :-1], x[..., 2, 1:])
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_every_view_is_packed_channels_last(channels):
-    x = images(2, channels).float()
-    for _, views in families(x, 1):
-        assert all(v.is_contiguous(memory_format=torch.channels_last) for v in views)
-
-
-def test_oblong_images_have_no_quarter_turns():
-    assert turns(images(1, height=8, width=6)) == ("hflip", "vflip", "rot180")
-    assert turns(images(1)) == TRANSFORMS
-    found = measure_consistency(two_logits(corner_sign), [(images(3, height=8, width=6), None)])
-    assert set(found.views) == {"hflip", "vflip", "rot180", "shift", "roll"}
+from tests.audit.answers import by_loops, corner_sign, images, labels, small_network, two_logits
 
 
 def test_a_network_that_reads_the_mean_is_consistent_under_flips_turns_and_rolls():
@@ -351,91 +265,3 @@ def test_there_must_be_images_and_all_of_one_shape():
     mixed = [(images(2), None), (images(2, height=6), None)]
     with pytest.raises(SymscapeError, match="square and oblong"):
         measure_consistency(two_logits(corner_sign), mixed, shifts=1)
-
-
-def test_a_turn_of_a_view_is_that_of_the_elements():
-    x = images(2)
-    assert torch.equal(turned(x, "rot90")[..., 0, 0], x[..., 0, -1])
-
-
-# Two networks on the same images.
-
-
-def split(first_only, second_only, both=3, neither=2):
-    first = [True] * (first_only + both) + [False] * (second_only + neither)
-    second = [False] * first_only + [True] * (both + second_only) + [False] * neither
-    return first, second
-
-
-def test_mcnemar_of_10_to_2_is_0385742():
-    found = mcnemar(*split(10, 2))
-    assert (found.first_only, found.second_only) == (10, 2)
-    assert found.p == approx(0.0385742, abs=5e-8)
-    assert found.p == approx(2 * sum(math.comb(12, k) for k in range(3)) / 2**12)
-
-
-@pytest.mark.parametrize(("first", "second"), [(0, 1), (3, 3), (5, 0), (7, 20)])
-def test_mcnemar_is_the_binomial_test_of_the_images_that_differ(first, second):
-    assert mcnemar(*split(first, second)).p == approx(binomtest(first, first + second).pvalue)
-    assert mcnemar(*split(second, first)).p == approx(mcnemar(*split(first, second)).p)
-
-
-def test_networks_that_differ_nowhere_have_p_1():
-    assert mcnemar([True, False], [True, False]).p == 1
-
-
-def test_a_difference_is_paired():
-    found = mean_difference([0.0, 0.5, 1.0], [0.25, 0.5, 0.5])
-    differences = torch.tensor([0.25, 0.0, -0.5], dtype=torch.float64)
-    assert found.mean == approx(differences.mean().item())
-    assert found.error == approx(differences.std().item() / 3**0.5)
-    assert math.isnan(mean_difference([1.0], [0.5]).error)
-
-
-@pytest.mark.parametrize("lengths", [(3, 2), (2, 3), (0, 0), (1, 3)])
-def test_other_images_are_refused(lengths):
-    first, second = ([1.0] * length for length in lengths)
-    for pair in (mcnemar, mean_difference):
-        with pytest.raises(SymscapeError, match=f"^images: {lengths[0]} of the first network"):
-            pair(first, second)
-
-
-def test_mcnemar_refuses_what_is_not_right_or_wrong():
-    with pytest.raises(ValueError, match="0 and 1"):
-        mcnemar([0.5], [1.0])
-
-
-def test_two_networks_are_compared_in_every_view():
-    x, y = images(40), labels(40)
-    first, second = (
-        measure_consistency(small_network(seed=s, bias=0.5), [(x, y)], shifts=1) for s in (0, 1)
-    )
-    rows = {(row.view, row.quantity): row for row in compare(first, second)}
-    assert len(rows) == 1 + 7 * 3
-    a, b = first.accuracy.values, second.accuracy.values
-    assert rows["images", "accuracy"].test == mcnemar(a, b)
-    assert rows["images", "accuracy"].difference.mean == approx(
-        second.accuracy.mean - first.accuracy.mean
-    )
-    flips = [each.views["hflip"].agreement.values for each in (first, second)]
-    assert rows["hflip", "agreement"].test == mcnemar(*flips)
-    assert 0 < rows["hflip", "agreement"].test.p < 1
-    assert rows["roll", "variation"].test is None
-    # Of moves the test is that of images with one answer to all views.
-    steady = [[v == 1 for v in each.views["roll"].agreement.values] for each in (first, second)]
-    assert 0 < sum(steady[0]) < 40
-    assert rows["roll", "agreement"].test == mcnemar(*steady)
-
-
-def test_what_one_network_lacks_is_not_compared():
-    x = images(4)
-    first = measure_consistency(small_network(), [(x, labels(4))], shifts=1)
-    second = measure_consistency(small_network(), [(x, None)], shifts=1)
-    assert {row.quantity for row in compare(first, second)} == {"agreement", "variation"}
-
-
-def test_moves_of_other_lengths_are_not_compared():
-    x = images(4)
-    first, second = (measure_consistency(small_network(), [(x, None)], shifts=m) for m in (1, 2))
-    with pytest.raises(SymscapeError, match=r"^shifts: 1 of the first network, 2 of the second"):
-        compare(first, second)

@@ -1,9 +1,12 @@
 """Pictures of audits can be read, and do not say more than was measured."""
 
+import json
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
+from symscape.plots.audit.draw import draw_audit
 from symscape.plots.audit.padding import offsets_by_size
 from symscape.plots.audit.profile import profile
 
@@ -63,3 +66,18 @@ def test_sizes_that_are_left_out_are_marked(readable, near, marks):
     assert any("hatched: sizes in between" in text for text in texts) == bool(marks)
     shown = figure.axes[0].images[0].get_array()
     assert shown.shape == (1, len(near) + 1 + marks) and np.ma.count_masked(shown) == marks
+
+
+def test_from_the_seventh_kind_on_there_is_another_picture(tmp_path):
+    final = [layer("a", 0.5, top=0.6) | {"mean_kernel": [[1.0, -0.5]]}]
+    rest = {"padding": None, "invariance": None, "consistency": None, "mitigations": {}}
+    labels = {f"n{i}": f"kind {i}" for i in range(13)}
+    for name in labels:
+        written = {"subject": {"name": name}, "about": {}, "kernels": {"final": final}, **rest}
+        (tmp_path / f"{name}.json").write_text(json.dumps(written))
+    files = draw_audit(tmp_path, sorted(tmp_path.glob("*.json")), labels)
+    pages = [
+        f"{name}{page}.png" for page in ("", "-2", "-3") for name in ("profile", "mean_kernels")
+    ]
+    assert [path.name for path in files] == pages
+    assert all(path.exists() for path in files)

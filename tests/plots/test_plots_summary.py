@@ -30,6 +30,7 @@ def means(augments=("standard",), seeds=3):
 def test_kinds_panels_and_n_are_named(readable, augments, seeds):
     texts = readable(summary(means(augments, seeds), "Study paper"))
     assert set(PANELS.values()) <= set(texts)
+    assert any("95 % interval" in text for text in texts) == (seeds > 1)
     label = "rot90" if len(augments) == 1 else "rot90 none"
     rows = -(-len(PANELS) // 3)
     assert texts.count(f"{label} (n={seeds})") == rows

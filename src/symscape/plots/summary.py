@@ -17,9 +17,9 @@ PANELS = {
     "test/accuracy": "test accuracy (%)",
     "test/loss": "test loss (nats)",
     "symmetry/layer/total": "S of the kernels (D4)",
-    "change/hflip": "change under hflip (%)",
-    "change/vflip": "change under vflip (%)",
-    "change/rot90": "change under 90° (%)",
+    "change/hflip": "logit change, hflip (%)",
+    "change/vflip": "logit change, vflip (%)",
+    "change/rot90": "logit change, 90° (%)",
     "turned/accuracy": "turned: accuracy (%)",
     "turned/displacement": "turned: displacement (1: other image)",
 }
@@ -74,7 +74,9 @@ def summary(means: Sequence[Mean], title: str) -> Figure:
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(PAGE_WIDTH, rows * (0.7 + 0.2 * len(kinds)) + 0.6))
     cut = f" (the first {len(kinds)} of {len(every)} kinds)" if len(kinds) < len(every) else ""
-    figure.suptitle(wrap_title(f"{title}: seeds, their mean, its 95 % interval{cut}"))
+    several = any(np.isfinite(mean.low) for mean in means)
+    shown = "seeds, their mean, its 95 % interval" if several else "one seed a kind"
+    figure.suptitle(wrap_title(f"{title}: {shown}{cut}"))
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.remove()

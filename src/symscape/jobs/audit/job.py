@@ -14,7 +14,7 @@ from symscape.jobs.analysis.analysis import Analysis, perform
 from symscape.jobs.analysis.missing import Task
 from symscape.jobs.analysis.progress import Steps
 from symscape.jobs.analysis.subjects import select_runs
-from symscape.jobs.audit.kinds import in_order, kind_of, names_of
+from symscape.jobs.audit.kinds import in_order, names_of
 from symscape.jobs.audit.numbers import numbers_of
 from symscape.jobs.audit.specimens import Specimen, specimen_of_network, specimen_of_run
 from symscape.jobs.audit.tables import table_of, write_tables
@@ -143,16 +143,12 @@ class AuditAnalysis(Analysis[AuditResult]):
         return table_of(own if self.config.network else in_order(results))
 
     def warnings(self, results: Sequence[AuditResult]) -> list[str]:
-        """Return what a mean or a picture hides: constant answers, kinds that are not drawn."""
-        from symscape.plots.audit.draw import MOST
-
+        """Return what a mean hides: constant answers, networks that cannot be followed."""
         found = []
         constant = [r.subject.label for r in results if _is_constant(r)]
         if constant:
             some = f"{constant[0]}{f' and {len(constant) - 1} more' if len(constant) > 1 else ''}"
             found.append(f"one answer to everything ({some}): that it is the same says nothing")
-        if (kinds := len({kind_of(result) for result in results})) > MOST:
-            found.append(f"pictures show the first {MOST} of {kinds} kinds; tables have all")
         lost = sum(bool((result.padding or {}).get("unknown")) for result in results)
         if lost and not self.config.network:
             found.append(f"{lost} networks cannot be followed to their end: padding.csv")

@@ -154,9 +154,12 @@ def _at_loss(study: Study, path: Path, places: Places) -> Iterator[Picture]:
     source = _source(study, path, path.parent)
     note = "Along training; the learning rate differs between points (matched.csv says it)."
     for measure, series in at_equal_loss(path, places):
-        if measure.rpartition("/")[2] in SHOWN:
-            axes = Axes("train loss (nats)", measure, down=True)
-            yield lines(f"At equal train loss: {measure}", series, axes, source, note=note)
+        subspace, scaling, quantity = measure.split("/")
+        if quantity in SHOWN:
+            scaled = "" if scaling == "none" else f", scaling={scaling}"
+            title = f"At equal train loss: {SHOWN[quantity]}, {subspace}{scaled}"
+            axes = Axes("train loss (nats)", SHOWN[quantity].lower(), down=True)
+            yield lines(title, series, axes, source, note=note)
 
 
 def _audit(study: Study, places: Places) -> Section:
