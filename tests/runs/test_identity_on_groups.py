@@ -146,6 +146,10 @@ SE2, SIM2 = GroupConfig("se2"), GroupConfig("sim2")
         (lambda: KernelConfig("seperable"), "kernel=seperable: did you mean"),
         (lambda: GroupConfig("se3"), "group=se3: did you mean"),
         (lambda: GroupConfig("scale", max_scale=0.9), "group.max_scale=0.9: must be"),
+        (
+            lambda: on_group(GroupConfig("sim2", max_scale=3.5), "separable"),
+            "group.max_scale=3.5: model.kernel_size=7 needs less than 3.5: else the smallest",
+        ),
         (lambda: GroupConfig("scale", scales=1), "group.scales=1: must be"),
         (lambda: GroupConfig("scale", reach=3), "group.reach=3: must be"),
         (lambda: GroupConfig("se2", rotations=0), "group.rotations=0: must be"),

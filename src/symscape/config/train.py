@@ -14,7 +14,7 @@ from symscape.config.groups import (
     SymmetryConfig,
     TrainerConfig,
 )
-from symscape.config.network.lie import GroupConfig, KernelConfig, check_kernel
+from symscape.config.network.lie import GroupConfig, KernelConfig, check_kernel, check_scales
 from symscape.config.network.model import FOREIGN, ON_GROUPS, ModelConfig
 from symscape.config.shared import LoggerConfig, check_study
 from symscape.errors import ConfigError, check_choice, check_number
@@ -111,5 +111,6 @@ class TrainConfig:
             made = f"model={name} takes vanilla; group=se2 makes it equivariant"
             raise ConfigError("symmetry", self.symmetry.name, made)
         check_kernel(self.group, self.kernel)
+        check_scales(self.group, self.model.kernel_size)
         if self.compile:
             raise ConfigError("compile", True, f"model={name} takes false")

@@ -140,3 +140,15 @@ def check_kernel(group: GroupConfig, kernel: KernelConfig) -> None:
             wants = "needs group.reach > 0"
     if wants:
         raise ConfigError("kernel", name, wants)
+
+
+def check_scales(group: GroupConfig, taps: int) -> None:
+    """Raise ConfigError where the largest scale fills a kernel and the smallest is one tap of it.
+
+    Args:
+        group: the group.
+        taps: a side of the kernels.
+    """
+    if group.scaled and group.max_scale >= taps / 2:
+        allowed = f"model.kernel_size={taps} needs less than {taps / 2:g}: else the smallest scale"
+        raise ConfigError("group.max_scale", group.max_scale, f"{allowed} has one tap")
