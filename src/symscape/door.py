@@ -193,6 +193,9 @@ def one_line(error: BaseException, schema: type) -> str:
     if key := re.search(r"Key '([\w.]+)' (?:is )?not in '?\w+", text):
         full = re.search(r"full_key: ([\w.]+)", text)
         return _unknown_key(full[1] if full else key[1], schema)
+    if many := re.search(r"Ambiguous value for argument '(.+)'", text):
+        name = many[1].partition("=")[0]
+        return f"{many[1]}: several runs need -m; a list is written {name}=[...]"
     if override := re.search(r"Error merging override ([^\n]+)", text):
         cause = error.__cause__ or error
         return f"{override[1]}: {str(cause).splitlines()[0]}"

@@ -14,7 +14,7 @@ class ConfigError(SymscapeError):
     """A setting that cannot be used."""
 
     def __init__(self, key: str, value: object, allowed: str) -> None:
-        super().__init__(f"{key}={value}: {allowed}")
+        super().__init__(f"{key}={'null' if value is None else value}: {allowed}")
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

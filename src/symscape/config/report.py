@@ -121,6 +121,8 @@ def _claim(index: int, entry: object) -> ClaimConfig:
         if key not in known:
             hint = did_you_mean(str(key), known)
             raise SymscapeError(f"{place}.{key}: no such key; {hint}allowed are {', '.join(known)}")
+    if entry.get("quantity"):  # Else another key that it needs would be named first.
+        check_choice(f"{place}.quantity", entry["quantity"], QUANTITIES)
     if missing := [key for key in NEEDED if not entry.get(key)]:
         raise ConfigError(f"{place}.{missing[0]}", entry.get(missing[0]), "is needed")
     given = {key: value for key, value in entry.items() if key != "groups"}
@@ -132,7 +134,6 @@ def _claim(index: int, entry: object) -> ClaimConfig:
 
 
 def _check(place: str, claim: ClaimConfig) -> None:
-    check_choice(f"{place}.quantity", claim.quantity, QUANTITIES)
     check_choice(f"{place}.direction", claim.direction, ("rising", "falling"))
     for definition in claim.definition:
         if choices := DEFINITIONS.get(claim.quantity):

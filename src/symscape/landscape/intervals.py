@@ -58,7 +58,7 @@ def pairs_intervals(
     Pairs that share a run are not independent, so runs are drawn, not pairs: each pair counts as
     often as both its runs were drawn. Where the two sides are the same kind of run they are drawn
     together, and a run is not paired with itself; a draw of one run alone is left out. With few
-    runs the interval is too narrow, as every bootstrap's.
+    runs the interval is too narrow, as every bootstrap's; a side of one run alone has none.
 
     Args:
         pairs: the P pairs; sides of different kinds share no run.
@@ -67,7 +67,8 @@ def pairs_intervals(
     """
     safe_point()
     means = values.mean(0)
-    if len(pairs) < 2:
+    left, right = ({pair[side] for pair in pairs} for side in (0, 1))
+    if len(pairs) < 2 or (not left & right and min(len(left), len(right)) < 2):
         return [Interval(float(mean), None, None, len(pairs)) for mean in means]
     blocks = _weights(pairs, np.random.default_rng(seed))
     draws = np.concatenate([w @ values / w.sum(1, keepdims=True) for w in blocks])

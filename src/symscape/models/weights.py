@@ -15,6 +15,8 @@ from symscape.errors import ConfigError, SymscapeError
 
 NESTS = ("state_dict", "model", "model_state_dict", "model_ema")
 """Keys under which training programs keep a state dict."""
+PICKLED = (b"PK", *(b"\x80" + bytes([protocol]) for protocol in range(2, 6)))
+"""How files of torch.save begin, and other pickles: zip archives, and opcodes with a protocol."""
 PREFIXES = ("module.", "_orig_mod.")
 """What wrappers put before every name."""
 
@@ -41,14 +43,16 @@ def read_foreign(path: Path, key: str = "weights") -> dict[str, Tensor]:
     except SafetensorError as error:
         raise ConfigError(key, path, f"damaged ({error})") from error
     except Exception as error:
-        raise ConfigError(key, path, _why(error)) from error
+        raise ConfigError(key, path, _why(path, error)) from error
     return _unwrapped(f"{key}={path}", state)
 
 
-def _why(error: Exception) -> str:
+def _why(path: Path, error: Exception) -> str:
     """Return in a line why a file cannot be read."""
     text = str(error)
-    if "weights_only" in text or "Unsupported" in text:
+    with path.open("rb") as file:
+        pickled = file.read(2) in PICKLED
+    if pickled and ("weights_only" in text or "Unsupported" in text):
         return "holds more than tensors, which could execute; save the state_dict() alone"
     return "damaged, or no weights; .safetensors, .pt and .pth are read"
 

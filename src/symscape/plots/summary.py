@@ -24,6 +24,8 @@ PANELS = {
     "turned/displacement": "turned: displacement (1: other image)",
 }
 MOST_KINDS = 60
+WIDEST = 3.0
+"""Spans of all seeds that an axis shows on either side of them."""
 TRAITS = ("symmetry", "augment", "model", "data", "settings")
 
 
@@ -85,6 +87,7 @@ def summary(means: Sequence[Mean], title: str) -> Figure:
         for place, kind in enumerate(kinds):
             if kind in own:
                 _draw_mean(axes, own[kind], place, 100.0 if "%" in PANELS[metric] else 1.0)
+        _narrow(axes, [value for mean in own.values() for value in mean.values], PANELS[metric])
         _widen(axes)
         axes.set_xlabel(PANELS[metric])
         axes.set_yticks(range(len(kinds)), [f"{labels[k]} (n={counts[k]})" for k in kinds])
@@ -100,6 +103,15 @@ def _draw_mean(axes: Axes, mean: Mean, place: int, scale: float) -> None:
         ends = (scale * mean.low, scale * mean.high)
         axes.plot(ends, (place, place), color=BLUE, solid_capstyle="butt")
     axes.plot(scale * mean.mean, place, color=BLUE, marker="o")
+
+
+def _narrow(axes: Axes, values: Sequence[float], about: str) -> None:
+    """Cut intervals that dwarf the seeds: of two seeds an interval is 18 times as long as they."""
+    low, high = (f(values) * (100.0 if "%" in about else 1.0) for f in (min, max))
+    reach = WIDEST * (high - low)
+    left, right = axes.get_xlim()
+    if high > low and right - left > 2 * reach:
+        axes.set_xlim(max(left, low - reach), min(right, high + reach))
 
 
 def _widen(axes: Axes) -> None:

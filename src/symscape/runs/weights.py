@@ -16,6 +16,8 @@ from torch import Tensor
 from symscape.errors import SymscapeError
 from symscape.runs.files import replacing
 
+ANEW = "train.py force=true trains a run anew"
+
 
 def content_hash(state: Mapping[str, Tensor]) -> str:
     """Return the sha256 over names, types, shapes and bytes: equal for bit-identical weights."""
@@ -50,7 +52,9 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise SymscapeError(f"{path}: no such weights file") from None
     except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise SymscapeError(f"{path}: damaged, or no weights of symscape ({error})") from error
+        raise SymscapeError(
+            f"{path}: damaged, or no weights of symscape ({error}); {ANEW}"
+        ) from error
     if content_hash(state) != metadata.get("sha256"):
-        raise SymscapeError(f"{path}: damaged: its content does not match its hash")
+        raise SymscapeError(f"{path}: damaged: its content does not match its hash; {ANEW}")
     return state, metadata

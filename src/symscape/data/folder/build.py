@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, nullcontext
@@ -39,6 +40,7 @@ def build(config: DataConfig) -> str:
         if known and cached(config, known).exists():
             return known
         cache.sweep(place)
+        logging.getLogger("symscape").info(f"decoding {config.root}, once, into {place}")
         layout = Layout(str(config.root))
         files = shown(source.read(layout), layout)
         with Spool(place, str(config.root), config.image_size) as spool, closing(files):

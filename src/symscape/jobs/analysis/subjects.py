@@ -111,9 +111,9 @@ def select_runs(config: AnalysisConfig, named: Sequence[str | None]) -> list[Run
     runs = [run for run in find_runs(Path(config.root), config.study) if passes(run, config.only)]
     completed = [run for run in runs if run.state == "completed"]
     if not completed:
-        some = f"{len(runs)} unfinished" if runs else "no"
-        shown = _shown(config.only)
-        raise SymscapeError(f"study={config.study}: {some} run(s) pass the filters {shown}")
+        few = f"no completed run passes the filters {_shown(config.only)}"
+        rest = f"; {len(runs)} unfinished, which the same train.py resumes" if runs else ""
+        raise SymscapeError(f"study={config.study}: {few}{rest}")
     for run in runs:
         if run not in completed:
             log.info(f"left out: {run.folder} is {run.state}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from symscape.jobs.report.commands import call, training_of
 from symscape.jobs.report.measured import measured
 from symscape.jobs.report.observations import Study
-from symscape.jobs.report.series import Places, depth, training
+from symscape.jobs.report.series import Places, by_angle, depth, training
 from symscape.jobs.report.tables import (
     claims_table,
     kinds_table,
@@ -61,6 +61,11 @@ CURVES = {
     "train/accuracy": ("Train accuracy", "train accuracy"),
     "val/accuracy": ("Validation accuracy", "validation accuracy"),
 }
+TURNED = {
+    "accuracy": ("Accuracy on turned test images", "accuracy"),
+    "value": ("Displacement of the logits", "displacement (1: as another image's)"),
+}
+OF_GROUPS = "The mean kernel of a network on a group is symmetric by construction."
 
 
 def _trained(place: Path, kinds: Sequence[Kind], places: Places) -> Section:
@@ -73,10 +78,16 @@ def _trained(place: Path, kinds: Sequence[Kind], places: Places) -> Section:
         for metric, (title, y) in CURVES.items()
         if metric in curves
     ]
+    for column, (title, y) in TURNED.items():
+        if turned := by_angle(kinds, places, column):
+            axes = Axes("angle by which test images are turned (degrees)", y, magnitude=False)
+            pictures.append(lines(title, turned, axes, _of_runs("equivariance.csv", kinds)))
     if layers := depth(kinds, places):
         axes = Axes("depth of the layer", "S (1: exact symmetry)", magnitude=False, whole=True)
         source = _of_runs("symmetry.csv", kinds)
-        pictures.append(lines("Symmetry of kernels at the end", layers, axes, source))
+        on_groups = any(kind.runs[0].config.group.name != "none" for kind in kinds)
+        note = OF_GROUPS if on_groups else ""
+        pictures.append(lines("Symmetry of kernels at the end", layers, axes, source, note=note))
     text = (
         "Lines and points: means over runs; bands and bars: 95 % intervals. "
         "The command of each run is in the table of all runs."

@@ -12,7 +12,13 @@ from symscape.jobs.summary.means import Kind
 from symscape.landscape.intervals import mean_interval
 from symscape.plots.page.lines import Points, Series
 from symscape.plots.read.barriers import MeanBarrier
-from symscape.plots.read.runs import Measurement, naming, read_final_symmetry, read_metrics
+from symscape.plots.read.runs import (
+    Measurement,
+    naming,
+    read_equivariance,
+    read_final_symmetry,
+    read_metrics,
+)
 from symscape.plots.read.sharpness import Mean, Single
 from symscape.runs.find import Run
 from symscape.runs.results import TrajectoryResult
@@ -66,6 +72,18 @@ def depth(kinds: Sequence[Kind], places: Places) -> list[Series]:
             for path in paths
             if path.exists()
         ]
+        if any(rows):
+            found.append(series_of(*places[kind.name], rows))
+    return found
+
+
+def by_angle(kinds: Sequence[Kind], places: Places, column: str) -> list[Series]:
+    """Return a column of equivariance.csv against the angle by which test images are turned."""
+    found = []
+    for kind in kinds:
+        paths = [run.folder / "equivariance.csv" for run in _done(kind)]
+        tables = [read_equivariance(path) for path in paths if path.exists()]
+        rows = [{r.amount: getattr(r, column) for r in t if r.kind == "angle"} for t in tables]
         if any(rows):
             found.append(series_of(*places[kind.name], rows))
     return found

@@ -18,7 +18,9 @@ from symscape.runs.find import Run, read_figures
 FIGURES = {
     "test accuracy": "test/accuracy",
     "test loss": "test/loss",
-    "train loss": "train/loss",
+    "turned: accuracy": "turned/accuracy",
+    "turned: displacement": "turned/displacement",
+    "equivariance error": "equivariance/max",
     "S": "symmetry/layer/total",
     "free parameters": "free_parameters",
 }
@@ -139,15 +141,16 @@ def runs_table(place: Path, kinds: Sequence[Kind], labels: Mapping[str, str]) ->
     """Return a row a run, with its folder and the command that trains it."""
     runs = [(labels[kind.name], run) for kind in kinds for run in kind.runs]
     rows = [_run(place, label, run) for label, run in runs]
-    head = ("runs", "seed", "state", "test accuracy", "train loss", "weights", "command")
+    head = ("runs", "seed", "state", "test accuracy", "test loss", "weights", "command")
     source = Source("summary.csv", call("summary", place))
-    return Table(f"All {len(runs)} runs", head, rows, source, folded=True)
+    title = f"All {len(runs)} runs" if len(runs) > 1 else "The run"
+    return Table(title, head, rows, source, folded=True)
 
 
 def _run(place: Path, label: str, run: Run) -> list[Cell]:
     figures = read_figures(run.folder) if run.state == "completed" else {}
     folder = run.folder.relative_to(place).as_posix()
-    accuracy, loss = (figures.get(key, math.nan) for key in ("test/accuracy", "train/loss"))
+    accuracy, loss = (figures.get(key, math.nan) for key in ("test/accuracy", "test/loss"))
     return [
         Cell(label),
         count(run.config.seed),

@@ -192,6 +192,7 @@ def _train_and_test(
         fitted = fit(replace(setup, place=place), loggers, console)
     manifest.weights = fitted.hashes
     write_manifest(folder, manifest)
+    log.info("trained; now tests, measures and pictures")
     figures = final_figures(fitted.network, setup.data, setup.hardware)
     figures |= measure_turned(fitted.network, setup)
     write_text(folder / "metrics.json", json.dumps(figures, indent=2, allow_nan=False) + "\n")
