@@ -41,6 +41,22 @@ def test_the_interval_of_three_seeds_holds_the_mean_as_often_as_it_says():
     assert 0.94 <= np.mean(covered) <= 0.96
 
 
+@pytest.mark.parametrize(
+    ("pairs", "known"),
+    [
+        ([("a", "x"), ("b", "x")], False),
+        ([("a", "x"), ("a", "y")], False),
+        ([("a", "x"), ("b", "y")], True),
+        ([("a", "b"), ("b", "c")], True),
+    ],
+)
+def test_a_side_of_one_run_has_no_interval(pairs, known):
+    """Nothing tells how far another run on that side would move the mean."""
+    [found] = pairs_intervals(pairs, np.array([[1.0], [2.0]]))
+    assert (found.mean, found.n) == (1.5, 2)
+    assert (found.low is not None and found.high is not None) == known
+
+
 def test_pairs_of_runs_vary_more_than_independent_pairs():
     effects = np.random.default_rng(1).normal(size=12)
     within = {

@@ -25,7 +25,7 @@ BAD = {
     "": ("study=null", "run=RUN", "network=NAME"),
     "study=tests mitigations=[blurr]": ("mitigations=blurr", "'blur'"),
     "network=torchvision/resnet81": ("resnet81: did you mean 'torchvision/resnet18'?",),
-    "network=nets:make": ("input_size=None", "nets:make", "[height,width]"),
+    "network=nets:make": ("input_size=null", "nets:make", "[height,width]"),
     "network=nets:small input_size=8": ("input_size=8x8", "ernel size"),
     "network=nets:make input_size=32 weights=code.pth": ("weights=code.pth", "more than tensors"),
 }

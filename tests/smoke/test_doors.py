@@ -81,6 +81,7 @@ BAD = {
     "lr=1": ("lr", "'optimizer.lr'"),
     "+nothing=1": ("nothing", "no such key"),
     "symetry=rot90": ("symetry", "'symmetry'"),
+    "symmetry=rot90,hflip": ("symmetry=rot90,hflip", "need -m"),
     "seed=abc": ("seed=abc", "Integer"),
     "seed=-1": ("seed=-1", ">= 0"),
     "optimizer.lr=-1": ("optimizer.lr=-1", "> 0"),

@@ -14,7 +14,7 @@ FEW = ("train_images=200", "bn_images=300", "test_images=100", "align_images=200
 FEW += ("precision=float32", "restarts=1")
 
 BAD = {
-    "": ("study=None", "study=NAME", "a=RUN b=RUN"),
+    "": ("study=null", "study=NAME", "a=RUN b=RUN"),
     "study=tests a=x b=y": ("study=tests", "either"),
     "a=x": ("b=: missing", "a=RUN needs b=RUN"),
     "b=x": ("a=: missing", "b=RUN needs a=RUN"),

@@ -24,7 +24,7 @@ BAD = {
     "model.network=torchvision/resnet19": ("did you mean 'torchvision/resnet1",),
     "model.network=mynets:small model.arguments.depth=3": ("unexpected keyword argument 'depth'",),
     "model.network=mynets:small model.weights=x.pt": ("model.weights=x.pt", "cannot be read"),
-    "": ("model.network=None", "model=network needs torchvision/NAME"),
+    "": ("model.network=null", "model=network needs torchvision/NAME"),
 }
 
 

@@ -10,8 +10,10 @@ import pytest
 
 from symscape.config.network.lie import GroupConfig, KernelConfig
 from symscape.config.network.model import ModelConfig
+from symscape.config.report import ReportConfig
 from symscape.config.train import TrainConfig
 from symscape.door import typed
+from symscape.jobs.report.job import report
 from symscape.jobs.train.job import train
 from symscape.models.sizing import with_width
 from symscape.runs.find import read_figures
@@ -57,6 +59,7 @@ def test_a_script_tells_kinds_apart_by_what_they_make_of_turned_images(
         folder = train(replace(turning, seed=seed)).folder
     rot90 = train(plain).folder
     script = str(ROOT / "docs" / "studies" / "turned.py")
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "studies"))  # As `python SCRIPT` does.
     monkeypatch.setattr(sys, "argv", [script, "--study", "tests", "--root", str(tmp_path)])
     runpy.run_path(script, run_name="__main__")
     assert "| resnet20 rot90 " in capsys.readouterr().out
@@ -67,6 +70,9 @@ def test_a_script_tells_kinds_apart_by_what_they_make_of_turned_images(
     assert {row["n"] for row in of_group.values()} == {"2"}
     assert float(of_group["error"]["mean"]) < 1e-5
     assert 0 < float(of_group["pair share before"]["mean"]) <= 1
+    page = report(ReportConfig(study="tests", root=str(tmp_path))).read_text()
+    for said in ("Accuracy on turned test images", "turned: displacement", "equivariance error"):
+        assert page.count(said) == 1, said
     figures, mine = read_figures(rot90), {m: r for (k, m), r in found.items() if k == "rot90"}
     assert float(mine["test"]["mean"]) == figures["test/accuracy"]
     assert "error" not in mine and "stacked share after" not in mine

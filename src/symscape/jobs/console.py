@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
@@ -19,7 +21,16 @@ from symscape.runs.files import cannot_write
 if TYPE_CHECKING:
     from symscape.landscape.intervals import Interval
 
-console = Console(highlight=False, soft_wrap=True)
+OFF_TERMINAL = 120
+"""Columns of tables in a file or a pipe, where $COLUMNS does not say."""
+
+
+def _width() -> int | None:
+    """Return the columns of a file or a pipe; of a terminal, which may change, rich knows them."""
+    return None if sys.stdout.isatty() else shutil.get_terminal_size((OFF_TERMINAL, 25)).columns
+
+
+console = Console(highlight=False, soft_wrap=True, width=_width())
 log = logging.getLogger("symscape")
 
 

@@ -99,5 +99,5 @@ def test_hashes_of_upright_folders_stand():
 
 @pytest.mark.parametrize("asked", [lambda data: TrainConfig(data=data), load_data])
 def test_it_needs_a_root(asked):
-    with pytest.raises(ConfigError, match=r"^data.root=None: data=folder_rot needs data.root=PATH"):
+    with pytest.raises(ConfigError, match=r"^data.root=null: data=folder_rot needs data.root=PATH"):
         asked(DataConfig("folder_rot"))

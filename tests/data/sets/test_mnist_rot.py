@@ -72,7 +72,7 @@ def test_without_a_path_one_line_says_where_to_get_it():
     with pytest.raises(ConfigError) as caught:
         load_data(DataConfig("mnist_rot"))
     assert str(caught.value) == (
-        f"data.root=None: data=mnist_rot needs data.root=PATH of {FILE} or its folder; "
+        f"data.root=null: data=mnist_rot needs data.root=PATH of {FILE} or its folder; "
         f"get it from {URL}"
     )
 

@@ -27,6 +27,7 @@ def place(tmp_path, monkeypatch):
     write_weights(tmp_path, attentive, 0, "other.pth")
     write_weights(tmp_path, lambda: depthwise(width=6), 0, "wide.safetensors")
     (tmp_path / "cut.pth").write_bytes(good.read_bytes()[:300])
+    (tmp_path / "noise.pth").write_bytes(bytes(range(65, 97)) * 40)
     torch.save({"model": nn.Linear}, "code.pth")
     torch.save({"epoch": 3}, "none.pth")
     state = {k: v for k, v in convolutional().state_dict().items() if k != "head.bias"}
@@ -40,6 +41,7 @@ def place(tmp_path, monkeypatch):
 WEIGHTS = [
     ("gone.pth", "={}: no such file"),
     ("cut.pth", "={}: damaged, or no weights"),
+    ("noise.pth", "={}: damaged, or no weights"),
     ("code.pth", "={}: holds more than tensors, which could execute"),
     ("none.pth", "={}: epoch is int, no tensor"),
     ("other.pth", "={}: of another architecture: .* is in the (file|network) alone"),
@@ -92,7 +94,7 @@ ASKED_OF_ONE = [
     (OWN | {"study": "tests"}, "study=tests network=.*: give one of study=NAME, run=RUN"),
     (OWN | {"along": "trajectory"}, "along=trajectory: needs study=NAME or run=RUN"),
     (OWN | {"subspaces": ["own", "ambient"]}, "subspaces=own: .*no symmetry: takes ambient alone"),
-    (OWN | {"data": PlaceConfig()}, "data.root=None: .*data.root=PATH or data=NAME"),
+    (OWN | {"data": PlaceConfig()}, "data.root=null: .*data.root=PATH or data=NAME"),
     (OWN | {"shards": 2, "shard": 0}, "shards=2: needs study=NAME; a network is one result"),
     ({"study": "tests", "weights": "a.pth"}, "weights=a.pth: needs network=NAME"),
     ({"study": "tests", **DIGITS}, "data.name=digits: needs network=NAME; runs have their own"),
@@ -104,7 +106,7 @@ ASKED_OF_TWO = [
     (OWN, "a=: missing; network=NAME needs two files"),
     (OWN | FILES | {"along": "trajectory"}, "along=trajectory: needs study=NAME or a=RUN"),
     (OWN | FILES | {"pairs": "within"}, "pairs=within: needs study=NAME; two files are one pair"),
-    (OWN | FILES | {"data": PlaceConfig()}, "data.root=None: .*data.root=PATH or data=NAME"),
+    (OWN | FILES | {"data": PlaceConfig()}, "data.root=null: .*data.root=PATH or data=NAME"),
     (OWN | {"a": "a.pth", "b": "a.pth"}, "a=b=a.pth: a network has no barrier to itself"),
     (OWN | {"a": "a.pth", "b": "pretrained"}, "pretrained: .* is no library's; give a file"),
 ]
@@ -128,7 +130,7 @@ def test_what_has_no_meaning_for_two_files(place, words, said):
         ({"image_size": 0}, "data.image_size=0"),
         ({"mean": [0.5], "std": [0.0]}, "data.std=0.0"),
         ({"mean": ["grey"], "std": [1.0]}, "data.mean=.*number a channel"),
-        ({"mean": [0.5]}, "data.std=None: give data.mean and data.std together"),
+        ({"mean": [0.5]}, "data.std=null: give data.mean and data.std together"),
     ],
 )
 def test_images_that_cannot_be_shown(words, said):

@@ -166,7 +166,7 @@ def test_batches_and_norms_that_cannot_be_shared_are_refused(tmp_path):
 def test_devices_that_are_not_there(tmp_path):
     config = ragged(tmp_path)
     config.trainer.devices = None
-    with pytest.raises(ConfigError, match=r"trainer.devices=None: no GPU to count"):
+    with pytest.raises(ConfigError, match=r"trainer.devices=null: no GPU to count"):
         train(config)
     assert not list(tmp_path.rglob("manifest.json"))
 

@@ -111,7 +111,7 @@ def select_runs(config: AnalysisConfig, named: Sequence[str | None]) -> list[Run
     runs = [run for run in find_runs(Path(config.root), config.study) if passes(run, config.only)]
     completed = [run for run in runs if run.state == "completed"]
     if not completed:
-        few = f"no completed run passes the filters {_shown(config.only)}"
+        few = f"no {'completed ' if runs else ''}run passes the filters {_shown(config.only)}"
         rest = f"; {len(runs)} unfinished, which the same train.py resumes" if runs else ""
         raise SymscapeError(f"study={config.study}: {few}{rest}")
     for run in runs:

@@ -61,9 +61,12 @@ def headline(decisions: Sequence[Decision]) -> str:
 
 
 def agreement(decisions: Sequence[Decision]) -> str:
-    """Return how many definitions say what all together say; that nothing was measured, if so."""
+    """Return how many definitions say what all together say; that nothing was measured, if so.
+
+    Or that kinds of runs are missing, of which there is no command that measures them.
+    """
     if not any(decision.file for decision in decisions):
-        return "not measured"
+        return "not measured" if any(each.command for each in decisions) else "no such runs"
     said = headline(decisions)
     agree = sum(decision.claim.verdict == said for decision in decisions)
     return f"{agree} of {len(decisions)}"

@@ -21,7 +21,9 @@ CHANGES = {
     "90°": "change/rot90",
     "180°": "change/rot180",
 }
-MEANS = {"accuracy": "test/accuracy", "loss": "test/loss", "S": "symmetry/layer/total"}
+TURNED = {"turned": "turned/accuracy"}
+"""Of runs that were tested on turned images."""
+MEANS = {"accuracy": "test/accuracy", "loss": "test/loss", "S": "symmetry/layer/total", **TURNED}
 FEW_RUNS = 12
 """So many runs have their pictures listed one by one."""
 
@@ -41,7 +43,8 @@ def summarise(config: SummaryConfig) -> list[Run]:
     console.print(
         "accuracy: on the test images. params: free parameters. S: mean over layers of\n"
         "the symmetry of their kernels under all of D4. hflip to 180°: relative change\n"
-        "of the logits when test images are flipped or turned.",
+        "of the logits when test images are flipped or turned. turned: accuracy, mean over\n"
+        "the angles of pictures/equivariance.png.",
         style="dim",
     )
     if any(found.n > 1 for kind in kinds for found in kind.means.values()):
@@ -59,20 +62,23 @@ def summarise(config: SummaryConfig) -> list[Run]:
 def _runs(title: str, runs: Sequence[Run]) -> Table:
     """Return a row a run: its final figures, or how far it came."""
     traits = [traits_of(run) for run in runs]
-    table = _table(title, traits, ("seed", "accuracy", "params", "S", *CHANGES))
-    for run, own in zip(runs, traits, strict=True):
-        table.add_row(*(own[key] for key in varying(traits)), *_cells(run))
+    figures = [read_figures(run.folder) if run.state == "completed" else {} for run in runs]
+    turned = [name for name, key in TURNED.items() if any(key in each for each in figures)]
+    table = _table(title, traits, ("seed", "accuracy", *turned, "params", "S", *CHANGES))
+    for run, own, each in zip(runs, traits, figures, strict=True):
+        cells = _cells(run, each, turned)
+        table.add_row(*(own[key] for key in varying(traits)), *cells)
     return table
 
 
-def _cells(run: Run) -> tuple[str, ...]:
+def _cells(run: Run, figures: dict[str, float], turned: Sequence[str]) -> tuple[str, ...]:
     seed = str(run.config.seed)
     if run.state != "completed":
-        return (seed, run.state, *[""] * (2 + len(CHANGES)))
-    figures = read_figures(run.folder)
+        return (seed, run.state, *[""] * (2 + len(turned) + len(CHANGES)))
     return (
         seed,
         f"{figures['test/accuracy']:.2%}",
+        *(percent(figures.get(TURNED[name], math.nan)) for name in turned),
         f"{figures['free_parameters']:,.0f}",
         f"{figures.get('symmetry/layer/total', math.nan):.3f}",
         *(percent(figures.get(key, math.nan)) for key in CHANGES.values()),
@@ -82,9 +88,10 @@ def _cells(run: Run) -> tuple[str, ...]:
 def _means(kinds: Sequence[Kind]) -> Table:
     """Return a row a kind of run: means over seeds, and half of their 95 % intervals."""
     traits = [kind.traits for kind in kinds]
-    table = _table("mean over seeds ± half of its 95 % interval", traits, ("n", *MEANS))
+    shown = {h: metric for h, metric in MEANS.items() if any(metric in k.means for k in kinds)}
+    table = _table("mean over seeds ± half of its 95 % interval", traits, ("n", *shown))
     for kind, own in zip(kinds, traits, strict=True):
-        means = [kind.means.get(metric) for metric in MEANS.values()]
+        means = [kind.means.get(metric) for metric in shown.values()]
         count = str(len(kind.runs) - len(kind.unfinished))
         cells = [_half(found) if found else "" for found in means]
         table.add_row(*(own[key] for key in varying(traits)), count, *cells)
