@@ -112,7 +112,8 @@ def _run(planned: Plan, engine: Engine, of: int, continue_on_failure: bool) -> b
     jobs = planned.jobs
     try:
         with shown(status) as console:
-            console.print(f"{len(jobs)} jobs to run; logs in {jobs[0].log.parent}", markup=False)
+            ahead = f"{len(jobs)} of {of} jobs to run"
+            console.print(f"{ahead}; logs in {jobs[0].log.parent}", markup=False)
             while jobs:
                 with closing(engine.run(jobs, of)) as ended:
                     whole = _collect(ended, status, console, continue_on_failure)

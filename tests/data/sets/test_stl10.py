@@ -124,7 +124,8 @@ def test_a_cut_archive_and_what_is_no_archive_are_one_line(tmp_path):
 
 def test_nothing_there_is_one_line(tmp_path):
     for root in (None, str(tmp_path), str(tmp_path / "none")):
-        with pytest.raises(ConfigError, match=rf"^data.root={root}: data=stl10 .*{FILE}.* {URL}"):
+        said = root or "null"
+        with pytest.raises(ConfigError, match=rf"^data.root={said}: data=stl10 .*{FILE}.* {URL}"):
             load_data(DataConfig("stl10", root=root))
 
 

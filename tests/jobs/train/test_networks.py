@@ -202,7 +202,7 @@ def test_settings_that_do_not_go_together(tmp_path):
         ({"model": {"weights": "a.pt"}}, "symmetry.init=matched: model.weights=a.pt needs proj"),
         ({"symmetry": {"init": "projected"}}, "symmetry.init=projected: needs model=network"),
         ({"model": {"width": 3}}, "model.width=3: model=network takes arguments of its own"),
-        ({"model": {"network": None}}, "model.network=None: model=network needs torchvision/"),
+        ({"model": {"network": None}}, "model.network=null: model=network needs torchvision/"),
         ({"model": {"weights": "pretrained"}, "symmetry": {"name": "vanilla"}}, "is no library's"),
     ):
         with pytest.raises(SymscapeError, match=line):
