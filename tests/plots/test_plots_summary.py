@@ -56,3 +56,15 @@ def test_equal_numbers_need_no_offset_beside_their_axis(readable):
     readable(figure)
     offsets = [axes.xaxis.get_offset_text().get_text() for axes in figure.axes]
     assert not [text for text in offsets if "+" in text]
+
+
+def test_intervals_that_dwarf_the_seeds_are_cut(readable):
+    kinds = [
+        ("hflip", "none", "resnet20", "cifar10", ""),
+        ("d4", "none", "resnet20", "cifar10", ""),
+    ]
+    wide = [Mean(kind, "test/loss", 1.5, -15.0, 18.0, (1.0, 2.0)) for kind in kinds]
+    figure = summary(wide, "Study of two")
+    readable(figure)
+    low, high = figure.axes[0].get_xlim()
+    assert -0.2 < low < 0 and 3 < high < 3.2

@@ -73,6 +73,7 @@ def test_a_script_tells_kinds_apart_by_what_they_make_of_turned_images(
     page = report(ReportConfig(study="tests", root=str(tmp_path))).read_text()
     for said in ("Accuracy on turned test images", "turned: displacement", "equivariance error"):
         assert page.count(said) == 1, said
+    assert "symmetric by construction" in page
     figures, mine = read_figures(rot90), {m: r for (k, m), r in found.items() if k == "rot90"}
     assert float(mine["test"]["mean"]) == figures["test/accuracy"]
     assert "error" not in mine and "stacked share after" not in mine

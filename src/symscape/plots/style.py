@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -121,3 +122,16 @@ def _write(figure: Figure, path: Path, metadata: dict[str, Any]) -> None:
     finally:
         with suppress(OSError):
             unfinished.unlink()
+
+
+def axis_range(values: Sequence[float], ends: Sequence[float]) -> list[float] | None:
+    """Return the range of an axis: all values, and of wide intervals no more than as much again."""
+    inside = [v for v in values if math.isfinite(v)]
+    if not inside:
+        return None
+    low, high = min(inside), max(inside)
+    room = (high - low) or abs(high) or 1.0
+    known = [v for v in ends if math.isfinite(v)]
+    low = max(min([low, *known]), low - room)
+    high = min(max([high, *known]), high + room)
+    return [low - 0.04 * (high - low), high + 0.04 * (high - low)]

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from symscape.plots.read.runs import naming, table
-from symscape.plots.style import BLUE, GREY, PAGE_WIDTH, save, style, wrap_title
+from symscape.plots.style import BLUE, GREY, PAGE_WIDTH, axis_range, save, style, wrap_title
 
 PANELS = {
     "test/accuracy": "test accuracy (%)",
@@ -24,8 +24,6 @@ PANELS = {
     "turned/displacement": "turned: displacement (1: other image)",
 }
 MOST_KINDS = 60
-WIDEST = 3.0
-"""Spans of all seeds that an axis shows on either side of them."""
 TRAITS = ("symmetry", "augment", "model", "data", "settings")
 
 
@@ -84,10 +82,11 @@ def summary(means: Sequence[Mean], title: str) -> Figure:
         axes.remove()
     for axes, metric in zip(grid.flat, panels, strict=False):
         own = {mean.traits: mean for mean in means if mean.metric == metric}
+        scale = 100.0 if "%" in PANELS[metric] else 1.0
         for place, kind in enumerate(kinds):
             if kind in own:
-                _draw_mean(axes, own[kind], place, 100.0 if "%" in PANELS[metric] else 1.0)
-        _narrow(axes, [value for mean in own.values() for value in mean.values], PANELS[metric])
+                _draw_mean(axes, own[kind], place, scale)
+        _narrow(axes, list(own.values()), scale)
         _widen(axes)
         axes.set_xlabel(PANELS[metric])
         axes.set_yticks(range(len(kinds)), [f"{labels[k]} (n={counts[k]})" for k in kinds])
@@ -105,13 +104,12 @@ def _draw_mean(axes: Axes, mean: Mean, place: int, scale: float) -> None:
     axes.plot(scale * mean.mean, place, color=BLUE, marker="o")
 
 
-def _narrow(axes: Axes, values: Sequence[float], about: str) -> None:
+def _narrow(axes: Axes, means: Sequence[Mean], scale: float) -> None:
     """Cut intervals that dwarf the seeds: of two seeds an interval is 18 times as long as they."""
-    low, high = (f(values) * (100.0 if "%" in about else 1.0) for f in (min, max))
-    reach = WIDEST * (high - low)
-    left, right = axes.get_xlim()
-    if high > low and right - left > 2 * reach:
-        axes.set_xlim(max(left, low - reach), min(right, high + reach))
+    values = [scale * value for mean in means for value in mean.values]
+    limits = axis_range(values, [scale * end for mean in means for end in (mean.low, mean.high)])
+    if limits is not None and limits[0] < limits[1]:
+        axes.set_xlim(*limits)
 
 
 def _widen(axes: Axes) -> None:

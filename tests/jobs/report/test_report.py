@@ -74,6 +74,16 @@ def test_single_runs_without_results_are_a_page_too(tmp_path):
     assert text.count("<section") == 3, "verdicts, what was trained, what was not measured"
 
 
+@pytest.mark.parametrize(("of", "said"), [("d4", "no such runs"), ("hflip", "not measured")])
+def test_missing_runs_are_told_from_missing_measurements(tmp_path, of, said):
+    write_runs(tmp_path, "few", KINDS[:2], seeds=2, epochs=1)
+    groups = [{"symmetry": "vanilla"}, {"symmetry": of}]
+    claim = {"name": "a", "quantity": "path", "definition": "ratio", "groups": groups}
+    text = report(ReportConfig("few", str(tmp_path), [claim])).read_text()
+    words = {"no such runs", "not measured"}
+    assert {word for word in words if f">{word}</td>" in text} == {said}
+
+
 def test_barriers_at_another_loss_and_of_curved_paths_say_so(tmp_path):
     runs = write_runs(tmp_path, "s", KINDS, seeds=2, epochs=1)
     folder = write_pairs(tmp_path / "s", runs, lambda a, b: 1.0 + b.config.seed)

@@ -8,7 +8,7 @@ from pathlib import Path
 from symscape.jobs.report.commands import call, training_of
 from symscape.jobs.report.measured import measured
 from symscape.jobs.report.observations import Study
-from symscape.jobs.report.series import Places, by_angle, depth, training
+from symscape.jobs.report.series import Places, depth, training, turned
 from symscape.jobs.report.tables import (
     claims_table,
     kinds_table,
@@ -79,9 +79,9 @@ def _trained(place: Path, kinds: Sequence[Kind], places: Places) -> Section:
         if metric in curves
     ]
     for column, (title, y) in TURNED.items():
-        if turned := by_angle(kinds, places, column):
+        if curves_of := turned(kinds, places, column):
             axes = Axes("angle by which test images are turned (degrees)", y, magnitude=False)
-            pictures.append(lines(title, turned, axes, _of_runs("equivariance.csv", kinds)))
+            pictures.append(lines(title, curves_of, axes, _of_runs("equivariance.csv", kinds)))
     if layers := depth(kinds, places):
         axes = Axes("depth of the layer", "S (1: exact symmetry)", magnitude=False, whole=True)
         source = _of_runs("symmetry.csv", kinds)

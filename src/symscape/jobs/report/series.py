@@ -14,6 +14,7 @@ from symscape.plots.page.lines import Points, Series
 from symscape.plots.read.barriers import MeanBarrier
 from symscape.plots.read.runs import (
     Measurement,
+    by_angle,
     naming,
     read_equivariance,
     read_final_symmetry,
@@ -77,13 +78,12 @@ def depth(kinds: Sequence[Kind], places: Places) -> list[Series]:
     return found
 
 
-def by_angle(kinds: Sequence[Kind], places: Places, column: str) -> list[Series]:
+def turned(kinds: Sequence[Kind], places: Places, column: str) -> list[Series]:
     """Return a column of equivariance.csv against the angle by which test images are turned."""
     found = []
     for kind in kinds:
         paths = [run.folder / "equivariance.csv" for run in _done(kind)]
-        tables = [read_equivariance(path) for path in paths if path.exists()]
-        rows = [{r.amount: getattr(r, column) for r in t if r.kind == "angle"} for t in tables]
+        rows = [by_angle(read_equivariance(path), column) for path in paths if path.exists()]
         if any(rows):
             found.append(series_of(*places[kind.name], rows))
     return found

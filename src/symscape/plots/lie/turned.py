@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from symscape.plots.read.runs import Equivariance, read_equivariance
+from symscape.plots.read.runs import Equivariance, by_angle, read_equivariance
 from symscape.plots.style import COLOURS, PAGE_WIDTH, columns, save, style, wrap_title
 
 
@@ -46,7 +46,7 @@ def turned(title: str, kinds: Mapping[str, Sequence[Sequence[Equivariance]]]) ->
         colour = COLOURS[place % len(COLOURS)]
         dashes = ("-", "--", ":")[place // len(COLOURS) % 3]
         for axes, key, scale in ((left, "accuracy", 100.0), (right, "value", 1.0)):
-            lines = [_by_angle(rows, key) for rows in runs]
+            lines = [by_angle(rows, key) for rows in runs]
             angles = sorted(set.intersection(*(set(line) for line in lines)))
             heights = scale * np.array([[line[a] for a in angles] for line in lines])
             for height in heights if len(heights) > 1 else []:
@@ -62,9 +62,3 @@ def turned(title: str, kinds: Mapping[str, Sequence[Sequence[Equivariance]]]) ->
         axes.set_xticks(range(0, 361, 45))
     figure.legend(loc="outside lower center", ncols=beside)
     return figure
-
-
-def _by_angle(rows: Sequence[Equivariance], key: str) -> dict[float, float]:
-    """Return a column by angle; 0 degrees again at 360."""
-    found = {row.amount: float(getattr(row, key)) for row in rows if row.kind == "angle"}
-    return found | {360.0: found[0.0]} if 0.0 in found else found

@@ -11,6 +11,7 @@ from plotly import graph_objects as go
 
 from symscape.plots.page.look import colour_of, dash_of, layout, rounded, shade
 from symscape.plots.page.parts import Picture, Source
+from symscape.plots.style import axis_range
 
 DECADES = 30.0
 """Largest over smallest value from which an axis is logarithmic."""
@@ -68,7 +69,7 @@ def lines(title: str, series: Sequence[Series], axes: Axes, source: Source, **mo
         drawn["xaxis"]["dtick"] = max(1, round((max(places) - min(places)) / 8))
     if not log:
         ends = [v for s in series for v in (*s.low, *s.high)]
-        drawn["yaxis"]["range"] = _range([v for s in series for v in s.mean], ends)
+        drawn["yaxis"]["range"] = axis_range([v for s in series for v in s.mean], ends)
     return Picture(title, *figure(traces, drawn), source, **more)
 
 
@@ -95,19 +96,6 @@ def _cut(series: Sequence[Series]) -> list[Series]:
         )
         for each in series
     ]
-
-
-def _range(values: Sequence[float], ends: Sequence[float]) -> list[float] | None:
-    """Return the range of an axis: all values, and of wide intervals no more than as much again."""
-    inside = [v for v in values if math.isfinite(v)]
-    if not inside:
-        return None
-    low, high = min(inside), max(inside)
-    room = (high - low) or abs(high) or 1.0
-    known = [v for v in ends if math.isfinite(v)]
-    low = max(min([low, *known]), low - room)
-    high = min(max([high, *known]), high + room)
-    return [low - 0.04 * (high - low), high + 0.04 * (high - low)]
 
 
 def _spans(values: Sequence[float]) -> bool:
@@ -178,7 +166,7 @@ def points(title: str, kinds: Sequence[Points], y: str, source: Source, **more: 
     drawn = layout("", y, log=log)
     if not log:
         bars = [v for each in kinds for v in (each.low, each.high)]
-        drawn["yaxis"]["range"] = _range(every, bars)
+        drawn["yaxis"]["range"] = axis_range(every, bars)
     drawn["xaxis"] |= {"type": "category", "categoryarray": [each.kind for each in kinds]}
     return Picture(title, *figure(traces, drawn), source, **more)
 

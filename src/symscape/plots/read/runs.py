@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +161,12 @@ def read_equivariance(path: Path) -> list[Equivariance]:
     """Return the rows of equivariance.csv."""
     with naming(path):
         return table(path, _EQUIVARIANCE, _equivariance_row)
+
+
+def by_angle(rows: Sequence[Equivariance], column: str) -> dict[float, float]:
+    """Return a column by the angle of turned images; 0 degrees again at 360."""
+    found = {row.amount: float(getattr(row, column)) for row in rows if row.kind == "angle"}
+    return found | {360.0: found[0.0]} if 0.0 in found else found
 
 
 def _equivariance_row(cells: dict[str, str]) -> Equivariance:
