@@ -1,5 +1,6 @@
 """Settings of all tests: reproducible draws, no deadlines on a busy machine; and shared runs."""
 
+import gc
 import os
 import sys
 
@@ -11,6 +12,9 @@ from tests.sketches import render, sketch
 
 settings.register_profile("symscape", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("symscape")
+
+# Each look for garbage passes over all that torch and Lightning hold: a tenth of the time.
+gc.set_threshold(100_000, 30, 30)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,14 +54,19 @@ def threads() -> int:
 
 
 @pytest.fixture(scope="session")
-def study(tmp_path_factory, worker_id):
+def common(tmp_path_factory, worker_id):
+    """The folder that all workers of pytest have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def study(common):
     """Runs that several tests look at, and none changes; made once for all workers of pytest."""
     from symscape.runs.lock import locked
     from tests.jobs.study import make_study
 
-    own = tmp_path_factory.getbasetemp()
-    folder = (own if worker_id == "master" else own.parent) / "study"
-    whole = folder.with_name("study-is-whole")
+    folder, whole = common / "study", common / "study-is-whole"
     with locked(folder, wait=600):
         if not whole.exists():
             make_study(folder)
@@ -66,12 +75,14 @@ def study(tmp_path_factory, worker_id):
 
 
 @pytest.fixture(scope="session")
-def pair(tmp_path_factory):
-    """A run trained by two processes."""
+def pair(common):
+    """A run trained by two processes, which a second worker of pytest finds finished."""
     from symscape.jobs.train.job import train
+    from symscape.runs.lock import locked
     from tests.jobs.train.ragged import ragged
 
-    return train(ragged(tmp_path_factory.mktemp("pair")))
+    with locked(common / "pair", wait=600):
+        return train(ragged(common / "pair"))
 
 
 @pytest.fixture
