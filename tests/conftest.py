@@ -76,13 +76,16 @@ def study(common):
 
 @pytest.fixture(scope="session")
 def pair(common):
-    """A run trained by two processes, which a second worker of pytest finds finished."""
+    """A run trained by two processes, on W&B, which a second worker of pytest finds finished."""
+    from symscape.config.shared import LoggerConfig
     from symscape.jobs.train.job import train
     from symscape.runs.lock import locked
     from tests.jobs.train.ragged import ragged
 
-    with locked(common / "pair", wait=600):
-        return train(ragged(common / "pair"))
+    logger = LoggerConfig(name="wandb", mode="offline")
+    with locked(common / "pair", wait=600), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_CACHE_DIR", str(common / "cache"))
+        return train(ragged(common / "pair", logger=logger))
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
-"""How numbers are said."""
+"""How numbers are said, and how wide tables are."""
 
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -22,3 +25,13 @@ from symscape.jobs.console import percent
 )
 def test_a_small_share_is_no_zero(share, said):
     assert percent(share) == said
+
+
+@pytest.mark.parametrize(("columns", "width"), [(None, 120), ("70", 70)])
+def test_tables_in_a_file_are_as_wide_as_columns_says(columns, width):
+    """A terminal's width is its own; a file has none, and 80 columns would cut names off."""
+    said = {} if columns is None else {"COLUMNS": columns}
+    others = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    asked = "from symscape.jobs.console import console; print(console.width)"
+    answer = subprocess.check_output([sys.executable, "-c", asked], env=others | said, text=True)
+    assert int(answer) == width

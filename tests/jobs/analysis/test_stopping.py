@@ -26,7 +26,7 @@ def line(root: Path) -> None:
 
 
 def path(root: Path) -> None:
-    only = FilterConfig(seed=0)
+    only = FilterConfig(seed=0, symmetry="rot90")
     interpolate(asking(root, along="trajectory", points=3, plane_points=3, only=only))
 
 
