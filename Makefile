@@ -1,11 +1,10 @@
 # make quickstart   install, train two networks on digits; a barrier, sharpness, an audit, a report
-# make test         install, run the tests
+# make test         install, run the tests; WHICH="not long": and the slow ones, which .ci/run does
 # make docs         the pages of docs/ as a site, build/site/index.html
 # make check        lint, format, types, pages, all tests; .ci/run leaves the longest out
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SLOW ?= slow
 # Halves of the list in order, so that fixtures are shared; who is done early takes from the other.
 SPREAD := -n auto --dist worksteal
 # The system's certificates: pip, which installs uv, trusts them too. Bytecode now, as pip does: else
@@ -25,10 +24,10 @@ quickstart: $(VENV)/.installed
 	@$(BIN)/python report.py study=quickstart
 
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SPREAD) --durations=12
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(WHICH),-m "$(WHICH)") $(SPREAD) --durations=12
 
 test-slow: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SLOW)" $(SPREAD) --durations=12
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(SPREAD) --durations=12
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -10,10 +10,10 @@ from tests.jobs.tiny import tiny
 
 SMALL = {
     "points": 5,
-    "train_images": 200,
-    "bn_images": 300,
-    "test_images": 100,
-    "align_images": 200,
+    "train_images": 100,
+    "bn_images": 100,
+    "test_images": 60,
+    "align_images": 100,
     "restarts": 1,
     "precision": "float32",
 }

@@ -10,7 +10,7 @@ from tests.jobs.study import copy_of
 from tests.smoke.door import call
 from tests.smoke.forked import Forked, forked
 
-FEW = ("train_images=200", "bn_images=300", "test_images=100", "align_images=200")
+FEW = ("train_images=100", "bn_images=100", "test_images=60", "align_images=100")
 FEW += ("precision=float32", "restarts=1")
 
 BAD = {

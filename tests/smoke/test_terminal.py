@@ -44,7 +44,7 @@ def test_the_bar_shows_speed_loss_accuracy_and_remaining_time(tmp_path):
 
 @pytest.mark.slow
 def test_a_sweep_shows_one_line_and_no_bars(tmp_path):
-    shown = screen(("-m", *TINY, "trainer.max_epochs=40", "seed=0,1"), tmp_path)
+    shown = screen(("-m", *TINY, "trainer.max_epochs=20", "seed=0,1"), tmp_path)
     for part in ("1 running, 0 failed, 1 waiting", "1 done, 1 running"):
         assert part in shown
     # Which of the percentages the line is drawn at is the machine's business.

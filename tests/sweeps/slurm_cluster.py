@@ -81,6 +81,8 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
         subprocess.run(["slurmd", "-f", config], check=True)
         _wait_for_node({**os.environ, **environment})
         yield environment
+        # Else srun of a job that has just ended waits for ever for who has gone.
+        _wait_for_node({**os.environ, **environment})
     finally:
         for name in ("slurmd", "slurmctld", "munged"):
             with suppress(FileNotFoundError, ProcessLookupError):
@@ -88,6 +90,7 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def _wait_for_node(environment: dict[str, str]) -> None:
+    """Wait until no job is running, and none about to end."""
     command = ["sinfo", "--noheader", "--format=%T"]
     for _ in range(100):
         shown = subprocess.run(command, env=environment, capture_output=True, text=True)

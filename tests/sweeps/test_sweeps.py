@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from symscape.runs.find import find_runs
+from symscape.runs.lock import locked
 from symscape.runs.manifest import read_manifest
 from tests.sweeps.slurm_cluster import cluster, missing
 from tests.sweeps.sweeping import (
@@ -31,6 +32,19 @@ from tests.training.loggers.wandb_records import history, of_kind, records
 
 # A machine that runs other tests meanwhile starts Ray slowly.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+STOPPED = (*LONG, "trainer.max_epochs=16", "data.augment=true", "seed=0,1")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(common) -> dict[str, str]:
+    """What the runs of STOPPED end with; made once for all workers of pytest."""
+    folder = common / "undisturbed"
+    folder.mkdir(exist_ok=True)
+    with locked(folder, wait=300):
+        status, _, err = finish(forked(folder, *STOPPED))  # The second finds it finished.
+    assert status == 0, err
+    return final_hashes(folder)
 
 
 def times(log: str) -> tuple[str, str]:
@@ -83,25 +97,21 @@ def test_ray_never_puts_two_jobs_on_one_gpu_and_keeps_both_busy(tmp_path):
     assert (summary["done"], summary["failed"]) == ("2", "2")
 
 
-def test_a_killed_worker_and_the_sweep_launched_again_give_the_same_bits(tmp_path):
-    words = (*LONG, "trainer.max_epochs=12", "data.augment=true", "seed=0,1")
-    assert finish(forked(tmp_path / "a", *words))[0] == 0
-    broken = start(tmp_path / "b", *words, *RAY, "hydra.launcher.retries=0")
-    wait_for(lambda: rows(tmp_path / "b", 1) > 2)
-    (victim,) = (process_of(log) for log in logs(tmp_path / "b") if "seed=1: " in log)
+def test_a_killed_worker_and_the_sweep_launched_again_give_the_same_bits(tmp_path, undisturbed):
+    broken = start(tmp_path, *STOPPED, *RAY, "hydra.launcher.retries=0")
+    wait_for(lambda: rows(tmp_path, 1) > 2)
+    (victim,) = (process_of(log) for log in logs(tmp_path) if "seed=1: " in log)
     os.kill(victim, signal.SIGKILL)
     status, out, err = finish(broken)
     assert status == 1 and "its process died" in err and "done    1" in out
-    assert {r.manifest.seed: r.state for r in runs(tmp_path / "b")} == {
-        0: "completed",
-        1: "interrupted",
-    }
-    status, out, err = finish(start(tmp_path / "b", *words, *RAY))
+    states = {run.manifest.seed: run.state for run in runs(tmp_path)}
+    assert states == {0: "completed", 1: "interrupted"}
+    status, out, err = finish(start(tmp_path, *STOPPED, *RAY))
     assert status == 0, err
     assert "done    1" in out and "skipped    1" in out
-    assert any("resuming in" in log for log in logs(tmp_path / "b"))
-    assert final_hashes(tmp_path / "a") == final_hashes(tmp_path / "b")
-    assert not processes_of(tmp_path / "b")
+    assert any("resuming in" in log for log in logs(tmp_path))
+    assert final_hashes(tmp_path) == undisturbed
+    assert not processes_of(tmp_path)
 
 
 @pytest.mark.parametrize("engine", [(), RAY], ids=["basic", "ray"])
@@ -155,34 +165,38 @@ def ask(slurm: dict[str, str], *command: str, check: bool = True) -> str:
     return asked.stdout
 
 
-def test_slurm_requeues_what_it_stops_and_launching_again_finishes_the_rest(tmp_path, slurm):
-    words = (*LONG, "seed=0,1")
-    assert finish(forked(tmp_path / "a", *words))[0] == 0
-
-    folder = tmp_path / "b"
+def test_slurm_requeues_what_it_stops_and_launching_again_finishes_the_rest(
+    tmp_path, slurm, undisturbed
+):
     engine = ("hydra/launcher=slurm", "hydra.launcher.timeout_min=5")
-    sweep = start(folder, *words, *engine, **slurm)
-    wait_for(lambda: rows(folder, 0) > 1 and rows(folder, 1) > 1)
-    assert len(queue(slurm)) == 2
-    stopped, cancelled = (queue(slurm)[n].split()[1] for n in "01")
-    # As its user does who has had enough of it; and as before its time is up.
-    ask(slurm, "scancel", cancelled)
-    # scancel would ask for minutes: the job queues again so soon that nobody acknowledges.
-    ask(slurm, "timeout", "5", "scancel", "--signal=USR2", stopped, check=False)
-    wait_for(lambda: "PENDING" in queue(slurm)["0"] and "CANCELLED" in queue(slurm)["1"])
-    assert 1 < rows(folder, 0) < 30
-    # Slurm leaves a job that was requeued alone for two minutes.
-    ask(slurm, "scontrol", "update", f"JobId={stopped}", "StartTime=now")
+    sweep = start(tmp_path, *STOPPED, *engine, **slurm)
+    wait_for(lambda: len(queue(slurm)) == 2)
+    identities = [queue(slurm)[n].split()[1] for n in "01"]
+    # Not both: on a busy machine one may be done before the other begins.
+    wait_for(lambda: max(rows(tmp_path, seed) for seed in (0, 1)) > 1)
+    ahead, other = (0, 1) if rows(tmp_path, 0) > 1 else (1, 0)
+    # As its user does who has had enough of it.
+    ask(slurm, "scancel", identities[other])
+    # As before its time is up. It would ask for minutes: the job queues again so soon that nobody
+    # acknowledges.
+    ask(slurm, "timeout", "5", "scancel", "--signal=USR2", identities[ahead], check=False)
+    states = {ahead: "PENDING", other: "CANCELLED"}
+    wait_for(lambda: all(state in queue(slurm)[str(n)] for n, state in states.items()))
+    assert 1 < rows(tmp_path, ahead) < 16
+    # Slurm leaves a job that was requeued alone for two minutes. One that starts again in the
+    # second in which it was stopped is refused by its node, which takes it for the killed one.
+    ask(slurm, "scontrol", "update", f"JobId={identities[ahead]}", "StartTime=now+2")
     status, out, err = finish(sweep)
-    assert status == 1 and "seed=1: it ended without a result; Slurm says CANCELLED" in err
+    assert status == 1
+    assert f"seed={other}: it ended without a result; Slurm says CANCELLED" in err
     assert "done    1" in out and "failed    1" in out
-    resumed = logs(folder)[0]
+    (resumed,) = (log for log in logs(tmp_path) if f" seed={ahead}: " in log)
     assert "SIGUSR2: stopped" in resumed and "resuming in" in resumed
 
-    status, out, err = finish(start(folder, *words, *engine, **slurm))
+    status, out, err = finish(start(tmp_path, *STOPPED, *engine, **slurm))
     assert status == 0, err
     assert "done    1" in out and "skipped    1" in out
-    assert final_hashes(folder) == final_hashes(tmp_path / "a")
+    assert final_hashes(tmp_path) == undisturbed
 
 
 def test_slurm_ends_its_jobs_at_ctrl_c(tmp_path: Path, slurm):

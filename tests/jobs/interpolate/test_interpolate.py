@@ -92,7 +92,7 @@ def test_a_result_says_enough_to_be_believed_alone(runs):
     assert set(entries["versions"]) >= {"torch", "symscape"}
     assert entries["a"]["weights"] != entries["b"]["weights"]
     assert entries["settings"]["bn"] == "reset" and entries["resolved"]["precision"] == "float32"
-    assert entries["alignment"]["images"]["statistics"] == 300
+    assert entries["alignment"]["images"]["statistics"] == 100
 
 
 @pytest.mark.parametrize(("pairs", "count"), [("all", 6), ("within", 2), ("cross", 4)])

@@ -16,7 +16,7 @@ from symscape.stopping import Interrupted
 from tests.jobs.study import asking, copy_of
 
 VANILLA = FilterConfig(symmetry="vanilla")
-pytestmark = pytest.mark.usefixtures("few_batches")
+pytestmark = pytest.mark.usefixtures("few_batches_throughout")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def path(root, **changes):
 
 
 @pytest.fixture(scope="module")
-def measured(study, tmp_path_factory, few_batches):
+def measured(study, tmp_path_factory, few_batches_throughout):
     """A pair of each two kinds, by line and by path."""
     root = copy_of(study, tmp_path_factory.mktemp("paths"))
     interpolate(asking(root, points=3, pairs_per_cell=1))
@@ -179,9 +179,9 @@ def test_lines_on_disk_keep_their_places(measured):
         "bn": "reset",
         "points": 3,
         "transform": [],
-        "train_images": 200,
-        "bn_images": 300,
-        "test_images": 100,
+        "train_images": 100,
+        "bn_images": 100,
+        "test_images": 60,
         "precision": "float32",
     }
 
