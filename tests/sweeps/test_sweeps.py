@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -210,3 +211,21 @@ def test_slurm_ends_its_jobs_at_ctrl_c(tmp_path: Path, slurm):
     assert all("CANCELLED" in line for line in queue(slurm).values())
     (run,) = runs(tmp_path)
     assert run.state == "interrupted" and not processes_of(tmp_path)
+
+
+@pytest.mark.long
+def test_slurm_queues_a_stopped_job_again_when_its_controller_is_back(tmp_path: Path, slurm):
+    words = ("trainer.max_epochs=400", "seed=0", "hydra/launcher=slurm")
+    sweep = start(tmp_path, *LONG, *words, **slurm)
+    wait_for(lambda: rows(tmp_path, 0) > 1)
+    config = Path(slurm["SLURM_CONF"])
+    controller = int(config.with_name("slurmctld.pid").read_text())
+    os.kill(controller, signal.SIGTERM)
+    wait_for(lambda: not Path(f"/proc/{controller}/fd/0").exists())
+    os.kill(process_of(logs(tmp_path)[0]), signal.SIGUSR2)
+    wait_for(lambda: "SIGUSR2: stopped" in logs(tmp_path)[0])
+    time.sleep(25)  # For twenty seconds scontrol asks on by itself.
+    subprocess.run(["slurmctld", "-f", config], check=True)
+    wait_for(lambda: "PENDING" in ask(slurm, "squeue", "--noheader", "--format=%T", check=False))
+    sweep.send_signal(signal.SIGINT)
+    assert finish(sweep)[0] == 130

@@ -29,6 +29,9 @@ BETWEEN_QUESTIONS = 5.0
 """Seconds between two looks for results, and between two questions to Slurm, which serves many."""
 PATIENCE = 60.0
 """Seconds for jobs to end in order when the sweep is stopped."""
+SILENCE = 60.0
+"""Seconds for which a job that was stopped asks on while Slurm does not answer: less than
+`signal_delay_s`, after which it is killed."""
 ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
     *("OUT_OF_MEMORY", "REVOKED", "TIMEOUT", "GONE"),
@@ -121,11 +124,16 @@ def _work(job: Job, folder: Path, threads: int, requeues: int) -> None:
         with stoppable():  # Submitit's own handlers are back after it.
             outcome = perform(job, place=f", Slurm's job {identity}", threads=threads)
     except KeyboardInterrupt:
-        if not _still_wanted(identity):
+        end = time.monotonic() + SILENCE
+        # Running still: nobody has cancelled it.
+        shown = _scontrol("--oneliner", "show", "job", identity, until=end)
+        if shown.returncode == 0 and "JobState=RUNNING" not in shown.stdout:
             _leave()
         turns = int(os.environ.get("SLURM_RESTART_COUNT", "0")) + 1
         if turns <= requeues:
-            subprocess.run(["scontrol", "requeue", identity], check=True)
+            queued = _scontrol("requeue", identity, until=end)
+            if queued.returncode:
+                print(f"not queued again: {queued.stderr.strip()}", file=sys.stderr)
             _leave()
         outcome = Outcome("failed", error=f"not finished after {turns} turns; requeues={requeues}")
     write_text(_outcome_path(job), json.dumps(asdict(outcome)))
@@ -148,11 +156,13 @@ def _own_identity() -> str:
     return os.environ["SLURM_JOB_ID"]
 
 
-def _still_wanted(identity: str) -> bool:
-    """Whether Slurm counts a job as running that was told to stop: nobody has cancelled it."""
-    command = ["scontrol", "--oneliner", "show", "job", identity]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return "JobState=RUNNING" in shown
+def _scontrol(*words: str, until: float) -> subprocess.CompletedProcess[str]:
+    """Ask Slurm, and again while it does not answer: its controller may be starting anew."""
+    while True:
+        answer = subprocess.run(["scontrol", *words], capture_output=True, text=True, check=False)
+        if not answer.returncode or time.monotonic() > until:
+            return answer
+        time.sleep(BETWEEN_LOOKS)
 
 
 def _outcome_path(job: Job) -> Path:
