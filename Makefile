@@ -26,8 +26,8 @@ quickstart: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(WHICH),-m "$(WHICH)") $(SPREAD) --durations=12
 
-test-slow: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(SPREAD) --durations=12
+test-slow:
+	@$(MAKE) --no-print-directory test WHICH=slow
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

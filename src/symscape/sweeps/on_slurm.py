@@ -30,8 +30,8 @@ BETWEEN_QUESTIONS = 5.0
 PATIENCE = 60.0
 """Seconds for jobs to end in order when the sweep is stopped."""
 SILENCE = 60.0
-"""Seconds for which a job that was stopped asks on while Slurm does not answer: less than
-`signal_delay_s`, after which it is killed."""
+"""Seconds for which a job that was stopped asks on while Slurm does not answer: half of what
+`signal_delay_s` is by default, after which it is killed."""
 ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
     *("OUT_OF_MEMORY", "REVOKED", "TIMEOUT", "GONE"),
